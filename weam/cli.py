@@ -1,0 +1,98 @@
+"""The command line: ``python -m weam COMMAND``, one command per stage (= per rule of the workflow).
+
+Each stage module has ``add_arguments(parser)`` and ``run(args)``. Only the chosen command's module is imported, so that
+stages without a model start in a tenth of a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pydantic
+import yaml
+
+from weam import __version__
+from weam.errors import UserError
+
+COMMANDS = {
+    "download": "fetch one source (URL, file, mirror or the mini world) and verify its checksums",
+    "text": "clean, filter, de-duplicate and segment corpora into words",
+    "build_fast_align": "build fast_align and atools from source",
+    "align": "align the words of a parallel corpus in both directions and symmetrise",
+    "tokenizer": "train the sub-word vocabulary of a backbone made from scratch",
+    "shards": "write Parquet shards of sub-words and their links",
+    "backbone": "train a small multilingual masked language model from scratch, or fetch a real one",
+    "pretrain": "continue pre-training on word-aligned pairs (tlm, word_align, weam)",
+    "finetune": "fine-tune a model on question answering or inference",
+    "evaluate": "predict and score a fine-tuned model in its languages",
+    "table": "gather the scores of one task into CSV, Markdown and provenance",
+    "alignment_table": "gather alignment quality per language pair",
+    "data_table": "gather what every filter kept and removed",
+}
+
+Settings = TypeVar("Settings", bound=pydantic.BaseModel)
+
+
+def read_settings(model: type[Settings], value: str | None) -> Settings:
+    """Parse the value of ``--settings``: inline JSON, or the path of a YAML or JSON file; None means the defaults."""
+    from weam.config import validate
+
+    if value is None:
+        return model()
+    if value.lstrip().startswith("{"):
+        where, text = "--settings", value
+    else:
+        where = value
+        try:
+            text = Path(value).read_text(encoding="utf-8")
+        except OSError as error:
+            raise UserError(
+                f"--settings {value}: cannot be read ({error.strerror}); give a file or inline JSON"
+            ) from None
+    try:
+        data = json.loads(text) if where == "--settings" else yaml.safe_load(text)
+    except (json.JSONDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{where}: not valid JSON or YAML: {' '.join(str(error).split())}") from None
+    return validate(model, data or {}, where)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status (0 done, 1 a fault in the input, 2 a fault in the command line)."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="weam",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Word-exchange aligning pre-training (WEAM), stage by stage.",
+        epilog="commands:\n" + "\n".join(f"  {name:18}{text}" for name, text in COMMANDS.items()),
+    )
+    parser.add_argument("--version", action="version", version=f"weam {__version__}")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of the commands below")
+    name = parser.parse_args(argv[:1]).command
+    module = importlib.import_module(f"weam.{name}")
+    command = argparse.ArgumentParser(
+        prog=f"weam {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    module.add_arguments(command)
+    args = command.parse_args(argv[1:])
+    try:
+        module.run(args)
+    except UserError as error:
+        print(f"weam {name}: error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:  # a full disk, a missing permission: the system's sentence is the clearest
+        print(f"weam {name}: error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"weam {name}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
