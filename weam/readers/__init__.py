@@ -1,0 +1,142 @@
+"""Reading the releases of datasets: one module per family of formats, all on top of :class:`Release`.
+
+Lines of text are bytes until they are decoded one by one: only ``\\n`` (and ``\\r\\n``) ends a line, never U+2028 or
+U+0085, and one malformed byte costs one line, not the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, NamedTuple, cast
+
+from weam.errors import UserError
+from weam.io import read_json
+
+INVALID_UTF8 = "invalid UTF-8"
+
+
+class Fault(NamedTuple):
+    """A line that cannot be used: 0-based line of its file, and why; the reason is a step of the funnel."""
+
+    line: int
+    reason: str
+
+
+class Release:
+    """One downloaded release of one dataset: the files that its manifest lists.
+
+    Attributes: ``name``, ``version``, ``format``, ``languages``, ``files`` (names in the order of the manifest,
+    relative to its folder, as ``dev/x.json.gz``). A listed file that is missing or of another size is a
+    :class:`UserError`.
+    """
+
+    def __init__(self, manifest_path: str | Path) -> None:
+        self.manifest_path = Path(manifest_path)
+        self.folder = self.manifest_path.parent
+        manifest = read_json(manifest_path)
+        try:
+            self.name: str = manifest["source"]
+            self.version: str = manifest["version"]
+            self.format: str = manifest["format"]
+            self.languages: list[str] = list(manifest["languages"])
+            sizes: dict[str, int] = {entry["name"]: entry["bytes"] for entry in manifest["files"]}
+        except (KeyError, TypeError) as error:
+            raise UserError(
+                f"{manifest_path}: not the manifest of a source ({type(error).__name__}: {error}); "
+                "delete it and run the download stage again"
+            ) from None
+        self.files: tuple[str, ...] = tuple(sizes)
+        for name, size in sizes.items():
+            path = self.folder / name
+            if not path.is_file():
+                raise UserError(
+                    f"{path}: the file is missing though {manifest_path} lists it; "
+                    f"delete {manifest_path} and run the download stage again"
+                )
+            if path.stat().st_size != size:
+                raise UserError(
+                    f"{path}: has {path.stat().st_size} bytes where {manifest_path} lists {size}; "
+                    f"delete {manifest_path} and run the download stage again"
+                )
+
+    def path(self, name: str) -> Path:
+        """Path of a listed file."""
+        if name not in self.files:
+            raise UserError(f"source {self.name}: has no file {name!r}; it has {', '.join(self.files)}")
+        return self.folder / name
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a listed file as a stream of bytes; ``.gz`` is unpacked. Read it inside :func:`reading`."""
+        path = self.path(name)
+        return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+
+    def find(self, wanted: Callable[[str], bool]) -> list[str]:
+        """Files whose name without folders and ``.gz`` is ``wanted``."""
+        return [name for name in self.files if wanted(base_name(name).removesuffix(".gz"))]
+
+    def require_language(self, language: str) -> None:
+        """Raise a :class:`UserError` that lists the languages when ``language`` is not among them."""
+        if language not in self.languages:
+            raise UserError(
+                f"source {self.name}: has no language {language!r}; it has {', '.join(self.languages)}; "
+                "name another source or language"
+            )
+
+
+def base_name(name: str) -> str:
+    """The part of a file or member name behind the last slash."""
+    return name.rsplit("/", 1)[-1]
+
+
+@contextlib.contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Turn the errors of truncated or damaged archives and compressed files into a :class:`UserError`."""
+    try:
+        yield
+    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, NotImplementedError) as error:
+        raise UserError(
+            f"{path}: truncated or damaged archive ({error}); delete the file and run the download stage again"
+        ) from None
+
+
+@contextlib.contextmanager
+def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip; damage found while it is open is a :class:`UserError`."""
+    with reading(path), zipfile.ZipFile(path) as archive:
+        yield archive
+
+
+def members(archive: zipfile.ZipFile) -> list[str]:
+    """Names of the files in a zip, without folders and the resource forks that macOS adds."""
+    return [
+        name
+        for name in archive.namelist()
+        if not name.endswith("/") and not name.startswith("__MACOSX/") and not base_name(name).startswith("._")
+    ]
+
+
+def missing_member(path: Path, wanted: str, archive: zipfile.ZipFile) -> UserError:
+    """The error for a zip that lacks ``wanted``; it lists what is there."""
+    there = members(archive)
+    listed = ", ".join(there[:12]) + (f" and {len(there) - 12} more" if len(there) > 12 else "") or "nothing"
+    return UserError(f"{path}: has no member {wanted}; it has {listed}; check the source's url and format")
+
+
+def decode(line: bytes) -> str | None:
+    """Text of a line without its end; None when it is not valid UTF-8."""
+    try:
+        return line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def decode_lines(stream: IO[bytes]) -> Iterator[str | None]:
+    """Lines of a stream, without line ends and without a byte order mark at the start; None for invalid UTF-8."""
+    for number, line in enumerate(stream):
+        text = decode(line)
+        yield text.removeprefix("\ufeff") if text and number == 0 else text
