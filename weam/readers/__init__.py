@@ -140,3 +140,12 @@ def decode_lines(stream: IO[bytes]) -> Iterator[str | None]:
     for number, line in enumerate(stream):
         text = decode(line)
         yield text.removeprefix("\ufeff") if text and number == 0 else text
+
+
+def is_unicode(text: str) -> bool:
+    """False when ``text`` has a lone surrogate, which JSON escapes allow and UTF-8 does not."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

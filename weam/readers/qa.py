@@ -1,0 +1,249 @@
+"""Question answering: SQuAD v1.1 JSON and what is built like it (TyDiQA-GoldP, MLQA, XQuAD, translated SQuAD).
+
+Answers are character offsets into the context. Training data that contradicts itself is dropped and counted; a test set
+must be complete, so there every fault is an error.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from weam.errors import UserError
+from weam.readers import Release, base_name, is_unicode, members, missing_member, open_zip, reading
+
+
+class QAExample(NamedTuple):
+    """One question: ``context[start : start + len(text)] == text`` holds for each answer kept for training."""
+
+    id: str
+    question: str
+    context: str
+    answers: tuple[tuple[str, int], ...]
+
+
+NO_ANSWER = "without answer"
+EMPTY = "empty question, context or answer"
+BAD_OFFSET = "answer not at its offset"
+BAD_UNICODE = "invalid Unicode"
+
+CELL = re.compile(r"(dev|test)-context-([A-Za-z-]+?)-question-([A-Za-z-]+)\.json")
+
+
+def read_squad_json(stream: IO[bytes], where: str) -> list[QAExample]:
+    """All questions of one SQuAD-like JSON file, in order and unchecked but for their shape; ids are unique."""
+    try:
+        data = json.loads(stream.read())
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"{where}: not valid JSON ({error}); fetch the file again") from None
+    examples = []
+    ids: set[str] = set()
+    try:
+        for paragraph in (paragraph for article in data["data"] for paragraph in article["paragraphs"]):
+            context = _string(paragraph, "context")
+            for qa in paragraph["qas"]:
+                answers = tuple((_string(a, "text"), int(a["answer_start"])) for a in qa.get("answers", ()))
+                example = QAExample(str(qa["id"]), _string(qa, "question"), context, answers)
+                if example.id in ids:
+                    raise UserError(f"{where}: question id {example.id!r} stands there twice; ids must be unique")
+                ids.add(example.id)
+                examples.append(example)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"{where}: not SQuAD v1.1 JSON, after {len(examples)} questions: {type(error).__name__} {error}; "
+            "each of data[].paragraphs[] needs context and qas[] with id, question and answers[] (text, answer_start)"
+        ) from None
+    return examples
+
+
+def _string(row: dict[str, Any], key: str) -> str:
+    value = row[key]
+    if not isinstance(value, str):
+        raise TypeError(f"{key} is {value!r}, not text")
+    return value
+
+
+# Training
+
+
+def read_train_questions(release: Release, language: str) -> Iterator[QAExample]:
+    """All training questions of a release in ``language``, unchecked."""
+    release.require_language(language)
+    if release.format == "squad":
+        names = list(release.files)
+    elif release.format == "tydiqa":
+        names = release.find(lambda name: name == f"tydiqa.goldp.{language}.train.json")
+        _some(release, names, f"tydiqa.goldp.{language}.train.json")
+    elif release.format == "mlqa-translate-train":
+        wanted = f"{language}_squad-translate-train-train-v1.1.json"
+        for name in release.files:
+            path = release.path(name)
+            with open_zip(path) as archive, _member(path, archive, wanted) as stream:
+                yield from read_squad_json(stream, f"{path}: {wanted}")
+        return
+    else:
+        raise UserError(
+            f"source {release.name}: format {release.format!r} has no training questions; "
+            "known: squad, tydiqa, mlqa-translate-train"
+        )
+    for name in names:
+        with reading(release.path(name)), release.open(name) as stream:
+            yield from read_squad_json(stream, str(release.path(name)))
+
+
+def read_train(release: Release, language: str) -> tuple[list[QAExample], list[dict[str, Any]]]:
+    """Training questions whose answers are where they say, and the funnel of how many were dropped and why.
+
+    Rows of the funnel are questions; ``answers`` counts answers likewise. An answer is dropped when it is empty or its
+    text is not in the context at its offset; a question is dropped, under the reason of its first answer, when none of
+    its answers is left.
+    """
+    kept: list[QAExample] = []
+    rows: dict[str, list[int]] = {reason: [0, 0] for reason in (BAD_UNICODE, EMPTY, NO_ANSWER, BAD_OFFSET)}
+    read = [0, 0]
+    for example in read_train_questions(release, language):
+        read[0] += 1
+        read[1] += len(example.answers)
+        reasons = [_fault(example, text, start) for text, start in example.answers]
+        for reason in filter(None, reasons):
+            rows[reason][1] += 1
+        answers = tuple(answer for answer, reason in zip(example.answers, reasons, strict=True) if reason is None)
+        if answers:
+            kept.append(example._replace(answers=answers))
+        else:
+            rows[reasons[0] if reasons and reasons[0] else NO_ANSWER][0] += 1
+    answers_kept = sum(len(example.answers) for example in kept)
+    assert read[0] == len(kept) + sum(removed for removed, _ in rows.values())
+    assert read[1] == answers_kept + sum(removed for _, removed in rows.values())
+    if not kept:
+        counts = ", ".join(f"{reason}: {removed}" for reason, (removed, _) in rows.items() if removed)
+        raise UserError(
+            f"source {release.name}: none of the {read[0]} training questions in {language!r} can be used"
+            f"{f' ({counts})' if counts else ''}; check the source"
+        )
+    _unique(kept, f"source {release.name} ({language})")
+    steps: list[dict[str, Any]] = [{"step": "read", "rows": read[0], "answers": read[1]}]
+    steps += [{"step": reason, "removed": q, "answers": a} for reason, (q, a) in rows.items()]
+    steps.append({"step": "kept", "rows": len(kept), "answers": answers_kept})
+    return kept, steps
+
+
+def _fault(example: QAExample, text: str, start: int) -> str | None:
+    if not (is_unicode(example.context) and is_unicode(example.question)):
+        return BAD_UNICODE
+    if not (example.context.strip() and example.question.strip() and text.strip()):
+        return EMPTY
+    if start < 0 or example.context[start : start + len(text)] != text:
+        return BAD_OFFSET
+    return None
+
+
+def _unique(examples: Iterable[QAExample], where: str) -> None:
+    ids: set[str] = set()
+    for example in examples:
+        if example.id in ids:
+            raise UserError(f"{where}: question id {example.id!r} stands in two of its files; ids must be unique")
+        ids.add(example.id)
+
+
+# Testing
+
+
+def read_test(release: Release, split: str, context_lang: str, question_lang: str) -> list[QAExample]:
+    """Test questions of one cell (MLQA: any context and question language; XQuAD: the same language for both).
+
+    All golds empty means a blanked test set: an error, as is a single question without gold or with broken text.
+    """
+    for language in (context_lang, question_lang):
+        release.require_language(language)
+    if release.format == "xquad":
+        if context_lang != question_lang:
+            raise UserError(
+                f"source {release.name}: XQuAD has context and question in one language, not {context_lang!r} with "
+                f"{question_lang!r}; ask for the same language twice"
+            )
+        _xquad_split(release, split)
+        examples, where = _read_file(release, f"xquad.{context_lang}.json")
+    elif release.format == "mlqa":
+        examples, where = _read_mlqa(release, f"{split}-context-{context_lang}-question-{question_lang}.json")
+    else:
+        raise UserError(f"source {release.name}: format {release.format!r} has no test questions; known: mlqa, xquad")
+    blank = [example for example in examples if not any(text.strip() for text, _ in example.answers)]
+    if len(blank) == len(examples):
+        raise UserError(
+            f"{where}: all {len(examples)} gold answers are empty (blanked labels); "
+            "nothing can be scored: get the release with answers, or score its dev split"
+        )
+    if blank:
+        raise UserError(f"{where}: question {blank[0].id!r} has no gold answer; a test set must be complete")
+    for example in examples:
+        if not (is_unicode(example.context) and is_unicode(example.question)):
+            raise UserError(f"{where}: question {example.id!r} has a lone surrogate, which is not Unicode text")
+    return examples
+
+
+def test_cells(release: Release, split: str, languages: list[str]) -> list[tuple[str, str]]:
+    """Pairs (context language, question language) of ``languages`` that the release has in ``split``."""
+    there: set[tuple[str, str]] = set()
+    if release.format == "xquad":
+        _xquad_split(release, split)
+        files = release.find(lambda name: name.startswith("xquad."))
+        there = {(x, x) for x in (base_name(name).split(".")[1] for name in files)}
+    elif release.format == "mlqa":
+        for name in release.files:
+            listed = [name]
+            if name.endswith(".zip"):
+                with open_zip(release.path(name)) as archive:
+                    listed = members(archive)
+            matches = (CELL.fullmatch(base_name(entry).removesuffix(".gz")) for entry in listed)
+            there |= {(m[2], m[3]) for m in matches if m and m[1] == split}
+    else:
+        raise UserError(f"source {release.name}: format {release.format!r} has no test questions; known: mlqa, xquad")
+    cells = [cell for cell in itertools.product(languages, repeat=2) if cell in there]
+    if not cells:
+        raise UserError(
+            f"source {release.name}: has no {split} questions in {', '.join(languages)}; "
+            f"it has {', '.join(sorted({x for x, _ in there})) or 'none at all'}"
+        )
+    return cells
+
+
+def _xquad_split(release: Release, split: str) -> None:
+    if split != "test":
+        raise UserError(f"source {release.name}: XQuAD is one test set; it has no split {split!r}, ask for test")
+
+
+def _read_file(release: Release, wanted: str) -> tuple[list[QAExample], str]:
+    names = release.find(lambda name: name == wanted)
+    _some(release, names, wanted)
+    where = str(release.path(names[0]))
+    with reading(where), release.open(names[0]) as stream:
+        return read_squad_json(stream, where), where
+
+
+def _read_mlqa(release: Release, wanted: str) -> tuple[list[QAExample], str]:
+    for name in release.files:
+        path = release.path(name)
+        if name.endswith(".zip"):
+            with open_zip(path) as archive, _member(path, archive, wanted) as stream:
+                return read_squad_json(stream, f"{path}: {wanted}"), f"{path}: {wanted}"
+    return _read_file(release, wanted)
+
+
+def _some(release: Release, names: list[str], wanted: str) -> None:
+    if not names:
+        raise UserError(
+            f"source {release.name}: has no file {wanted}[.gz]; it has {', '.join(map(base_name, release.files))}"
+        )
+
+
+def _member(path: Path, archive: zipfile.ZipFile, wanted: str) -> IO[bytes]:
+    name = next((name for name in members(archive) if base_name(name) == wanted), None)
+    if name is None:
+        raise missing_member(path, wanted, archive)
+    return archive.open(name)
