@@ -15,7 +15,7 @@ import pytest
 
 from weam.errors import UserError
 from weam.metrics.nli import accuracy
-from weam.metrics.qa import LANGUAGES, mlqa_scores, mlqa_tokens, score, squad_scores, squad_tokens
+from weam.metrics.qa import LANGUAGES, Metric, mlqa_scores, mlqa_tokens, score, squad_scores, squad_tokens
 
 
 class Question(NamedTuple):
@@ -82,6 +82,7 @@ def test_squad_normalisation_is_english_for_all(text: str, tokens: list[str]) ->
         ("the Beatles", ["Beatles!"], "en", (1.0, 1.0)),
         ("the quick brown fox", ["brown fox jumps"], "en", (2 / 3, 0.0)),
         ("x x y", ["x z"], "en", (0.4, 0.0)),  # a repeated token counts as often as both have it
+        ("x x y", ["x x z"], "en", (2 / 3, 0.0)),
         ("Hund", ["die Katze", "der Hund", "großer Hund"], "de", (1.0, 1.0)),
         ("roter Hund", ["Katze", "der rote Hund", "Hund"], "de", (2 / 3, 0.0)),
         ("fox brown", ["brown fox"], "en", (1.0, 0.0)),  # order matters to EM only
@@ -231,7 +232,8 @@ def test_real_mlqa_dev(shared_data: Path) -> None:
         assert score(questions, gold, "mlqa", language)["em"] == 100, file.name
         assert score(questions, gold, "squad", language)["em"] == 100, file.name
         for predictions in (starts, constant):
-            for metric, second in (("mlqa", (language, False)), ("squad", ("en", True))):
+            both: list[tuple[Metric, tuple[str, bool]]] = [("mlqa", (language, False)), ("squad", ("en", True))]
+            for metric, second in both:
                 found = score(questions, predictions, metric, language)
                 pairs = [
                     [second_f1(predictions[question.id], text, *second) for text, _ in question.answers]
