@@ -222,7 +222,6 @@ class Qa(Finetune):
     )
     max_question_length: int = Field(64, ge=4, description="sub-words of the question that are kept")
     max_answer_length: int = Field(30, ge=1, description="most sub-words of an answer")
-    n_best: int = Field(20, ge=1, description="start and end candidates considered per window")
 
 
 class Nli(Finetune):
