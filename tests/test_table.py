@@ -114,7 +114,7 @@ def test_markdown_of_the_paper(tmp_path: Path, runs: list[str]) -> None:
     for note in (
         "Scored on the test split of mlqa-x v7; context and question in the same language; questions: en 200, de 200, "
         "zh 150.",
-        "over n = 1 to 2 (see the CSV) seed pairs",
+        "over n = 1 to 2 (per cell in the CSV; no ± where n = 1) seed pairs",
         "mBERT+WEAM has one model per language; its English zero-shot cell is the mean over its models (de, zh).",
         "English training data: squad-x.",
         "Translated training data, zh: mt-x.",

@@ -147,7 +147,8 @@ def _notes(task: TaskName, config: Config, table: Table, columns: Columns) -> It
     if any(key.setting == "translate-train" for key in table.cells):
         yield (
             "Translate-train: the model of each cell was fine-tuned on training data translated into the language of "
-            "the column (and pre-trained for that language); English has no translated data, so its column is empty."
+            "the column (of a system with one model per language, that language's model); English has no translated data, "
+            "so its column is empty."
         )
         for language in config.languages:
             if sources := family.translate_train.get(language):
@@ -175,7 +176,11 @@ def _seeds_note(table: Table) -> str:
     seeds = sorted({len(cell.by_seed) for cell in table.cells.values()})
     if seeds == [1]:
         return "n = 1 seed: differences between systems cannot be told from noise."
-    numbers = f"n = {seeds[0]}" if len(seeds) == 1 else f"n = {seeds[0]} to {seeds[-1]} (see the CSV)"
+    numbers = (
+        f"n = {seeds[0]}"
+        if len(seeds) == 1
+        else f"n = {seeds[0]} to {seeds[-1]} (per cell in the CSV; no ± where n = 1)"
+    )
     return (
         f"Mean ± sample standard deviation over {numbers} seed pairs (pre-training, fine-tuning); that of the average "
         "is over the averages of each seed pair."
