@@ -147,8 +147,8 @@ def _notes(task: TaskName, config: Config, table: Table, columns: Columns) -> It
     if any(key.setting == "translate-train" for key in table.cells):
         yield (
             "Translate-train: the model of each cell was fine-tuned on training data translated into the language of "
-            "the column (of a system with one model per language, that language's model); English has no translated data, "
-            "so its column is empty."
+            "the column (of a system with one model per language, that language's model); English has no translated "
+            "data, so its column is empty."
         )
         for language in config.languages:
             if sources := family.translate_train.get(language):
