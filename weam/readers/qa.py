@@ -10,7 +10,7 @@ import itertools
 import json
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -19,7 +19,10 @@ from weam.readers import Release, base_name, is_unicode, members, missing_member
 
 
 class QAExample(NamedTuple):
-    """One question: ``context[start : start + len(text)] == text`` holds for each answer kept for training."""
+    """One question: ``context[start : start + len(text)] == text`` holds for each answer kept for training.
+
+    Ids are unique in a test set only: TyDiQA-GoldP's training files use numbers again and again.
+    """
 
     id: str
     question: str
@@ -36,23 +39,18 @@ CELL = re.compile(r"(dev|test)-context-([A-Za-z-]+?)-question-([A-Za-z-]+)\.json
 
 
 def read_squad_json(stream: IO[bytes], where: str) -> list[QAExample]:
-    """All questions of one SQuAD-like JSON file, in order and unchecked but for their shape; ids are unique."""
+    """All questions of one SQuAD-like JSON file, in order and unchecked but for their shape."""
     try:
         data = json.loads(stream.read())
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(f"{where}: not valid JSON ({error}); fetch the file again") from None
-    examples = []
-    ids: set[str] = set()
+    examples: list[QAExample] = []
     try:
         for paragraph in (paragraph for article in data["data"] for paragraph in article["paragraphs"]):
             context = _string(paragraph, "context")
             for qa in paragraph["qas"]:
                 answers = tuple((_string(a, "text"), int(a["answer_start"])) for a in qa.get("answers", ()))
-                example = QAExample(str(qa["id"]), _string(qa, "question"), context, answers)
-                if example.id in ids:
-                    raise UserError(f"{where}: question id {example.id!r} stands there twice; ids must be unique")
-                ids.add(example.id)
-                examples.append(example)
+                examples.append(QAExample(str(qa["id"]), _string(qa, "question"), context, answers))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"{where}: not SQuAD v1.1 JSON, after {len(examples)} questions: {type(error).__name__} {error}; "
@@ -126,7 +124,6 @@ def read_train(release: Release, language: str) -> tuple[list[QAExample], list[d
             f"source {release.name}: none of the {read[0]} training questions in {language!r} can be used"
             f"{f' ({counts})' if counts else ''}; check the source"
         )
-    _unique(kept, f"source {release.name} ({language})")
     steps: list[dict[str, Any]] = [{"step": "read", "rows": read[0], "answers": read[1]}]
     steps += [{"step": reason, "removed": q, "answers": a} for reason, (q, a) in rows.items()]
     steps.append({"step": "kept", "rows": len(kept), "answers": answers_kept})
@@ -141,14 +138,6 @@ def _fault(example: QAExample, text: str, start: int) -> str | None:
     if start < 0 or example.context[start : start + len(text)] != text:
         return BAD_OFFSET
     return None
-
-
-def _unique(examples: Iterable[QAExample], where: str) -> None:
-    ids: set[str] = set()
-    for example in examples:
-        if example.id in ids:
-            raise UserError(f"{where}: question id {example.id!r} stands in two of its files; ids must be unique")
-        ids.add(example.id)
 
 
 # Testing
@@ -181,7 +170,11 @@ def read_test(release: Release, split: str, context_lang: str, question_lang: st
         )
     if blank:
         raise UserError(f"{where}: question {blank[0].id!r} has no gold answer; a test set must be complete")
+    ids: set[str] = set()
     for example in examples:
+        if example.id in ids:
+            raise UserError(f"{where}: question id {example.id!r} stands there twice; ids must be unique")
+        ids.add(example.id)
         if not (is_unicode(example.context) and is_unicode(example.question)):
             raise UserError(f"{where}: question {example.id!r} has a lone surrogate, which is not Unicode text")
     return examples
@@ -189,6 +182,8 @@ def read_test(release: Release, split: str, context_lang: str, question_lang: st
 
 def test_cells(release: Release, split: str, languages: list[str]) -> list[tuple[str, str]]:
     """Pairs (context language, question language) of ``languages`` that the release has in ``split``."""
+    for language in languages:
+        release.require_language(language)
     there: set[tuple[str, str]] = set()
     if release.format == "xquad":
         _xquad_split(release, split)
