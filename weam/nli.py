@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from weam.batches import Ints, length_batches
 from weam.config import Nli
 from weam.modeling import NLI_LABELS
-from weam.objectives import Loss, tensor
+from weam.objectives import Loss, full, tensor
 from weam.pairs import join
 from weam.progress import Progress
 from weam.readers.nli import NLIExample
@@ -56,7 +56,7 @@ def logits(model: Any, features: Features, index: Ints, device: torch.device) ->
     arguments = {"input_ids": tensor(inputs.ids, device), "attention_mask": tensor(inputs.attention, device)}
     if inputs.segments is not None:
         arguments["token_type_ids"] = tensor(inputs.segments, device)
-    scores: torch.Tensor = model(**arguments).logits.float()
+    scores: torch.Tensor = full(model(**arguments).logits)
     return scores
 
 

@@ -29,6 +29,11 @@ def tensor(array: Ints, device: torch.device) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
 
+def full(values: Tensor) -> Tensor:
+    """At least float32: losses are not summed in half precision."""
+    return values.float() if values.element_size() < 4 else values
+
+
 def encode(encoder: Any, inputs: Sequences, device: torch.device) -> Tensor:
     """Last-layer vectors, flat: [B * L, D]."""
     arguments = {"input_ids": tensor(inputs.ids, device), "attention_mask": tensor(inputs.attention, device)}
@@ -77,7 +82,7 @@ def masked_loss(
     r_ND = encode(model.base_model, batch.inputs, device)
     positions, labels = tensor(batch.positions, device), tensor(batch.labels, device)
     predict = head(model)
-    own_M = cross_entropy(predict(r_ND[positions]).float(), labels, reduction="none")
+    own_M = cross_entropy(full(predict(r_ND[positions])), labels, reduction="none")
     multilingual = own_M.sum()
     count = len(labels)
     if not cross_weight:
@@ -88,7 +93,7 @@ def masked_loss(
     alone[aligned] = False
     cross = own_M[alone].sum()
     if len(aligned):
-        cross = cross + cross_entropy(predict(swapped_AD).float(), labels[aligned], reduction="sum")
+        cross = cross + cross_entropy(full(predict(swapped_AD)), labels[aligned], reduction="sum")
     parts = {"mp": multilingual.detach() / max(count, 1), "cp": cross.detach() / max(count, 1)}
     return Loss(multilingual + cross_weight * cross, count, parts)
 
@@ -117,7 +122,7 @@ def word_align_loss(model: Any, frozen: Any, batch: WordBatch, device: torch.dev
     how = settings.word_vector
     links_s, links_t = tensor(batch.source_links, device), tensor(batch.target_links, device)
     words = tensor(batch.source_words, device)
-    align = (word_vectors(target_ND, links_t, how) - word_vectors(source_ND, links_s, how)).float().pow(2).mean()
-    stay = (word_vectors(source_ND, words, how) - word_vectors(initial_ND, words, how)).float().pow(2).mean()
+    align = full(word_vectors(target_ND, links_t, how) - word_vectors(source_ND, links_s, how)).pow(2).mean()
+    stay = full(word_vectors(source_ND, words, how) - word_vectors(initial_ND, words, how)).pow(2).mean()
     loss = align + settings.regularisation * stay
     return Loss(loss, 1, {"align": align.detach(), "stay": stay.detach()})

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from weam.batches import Ints, length_batches
 from weam.config import Qa
 from weam.errors import UserError
-from weam.objectives import Loss, tensor
+from weam.objectives import Loss, full, tensor
 from weam.pairs import Sequences, join
 from weam.progress import Progress
 from weam.readers.qa import QAExample
@@ -119,8 +119,8 @@ def _logits(model: Any, inputs: Sequences, device: torch.device) -> tuple[torch.
     output = model(**arguments)
     padding = arguments["attention_mask"] == 0
     return (
-        output.start_logits.float().masked_fill(padding, -1e9),
-        output.end_logits.float().masked_fill(padding, -1e9),
+        full(output.start_logits).masked_fill(padding, -1e9),
+        full(output.end_logits).masked_fill(padding, -1e9),
     )
 
 
