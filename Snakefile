@@ -1,0 +1,82 @@
+"""
+WEAM: word-exchange aligning pre-training, from corpora to tables.
+
+    snakemake -j8 results/tables/mlqa.csv      the main job
+    snakemake -j8                              all tables
+    snakemake -j1 data                         only the downloads
+"""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+from weam.config import load, read_yaml
+from weam.errors import UserError
+
+
+configfile: "config.yaml"
+
+
+try:
+    for path in ["config.yaml", *workflow.overwrite_configfiles]:
+        read_yaml(path)  # Snakemake lets a key given twice pass
+    cfg = load(config, Path(workflow.basedir, "workflow", "sources.yaml"))
+except UserError as error:
+    raise SystemExit(f"weam: {error}") from None
+
+# Jobs use the Python that runs Snakemake, also where its environment is not activated (not so with --sdm conda).
+if Path(shutil.which("python") or "").parent != Path(sys.executable).parent:
+    os.environ.update(
+        PATH=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
+    )
+# Paths of this machine reach the downloads by the environment: they are in no parameter and in no table.
+site = {"WEAM_SHARED_DATA": cfg.sample_dir, "WEAM_MIRROR": cfg.mirror}
+os.environ.update({name: path for name, path in site.items() if path})
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/download.smk"
+include: "workflow/rules/text.smk"
+include: "workflow/rules/align.smk"
+include: "workflow/rules/shards.smk"
+include: "workflow/rules/backbone.smk"
+include: "workflow/rules/pretrain.smk"
+include: "workflow/rules/finetune.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/tables.smk"
+
+
+localrules:
+    all,
+    data,
+    mlqa,
+    xnli,
+    download,
+
+
+rule all:
+    default_target: True
+    input:
+        expand("results/tables/{task}.csv", task=cfg.tasks),
+        "results/tables/alignment.csv",
+        "results/tables/data.csv",
+
+
+rule data:
+    input:
+        manifests(cfg.sources),
+
+
+rule mlqa:
+    input:
+        "results/tables/mlqa.csv",
+
+
+rule xnli:
+    input:
+        "results/tables/xnli.csv",

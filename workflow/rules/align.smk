@@ -1,0 +1,78 @@
+"""
+Align: build FastAlign, align the words of each language pair in both directions, symmetrise.
+
+Needs: results/text/en-{lang}/text.parquet; the manifest of the gold alignments where there are some; the sources of
+       FastAlign (fast_align/ or align.source), or ready binaries (align.binary_dir).
+Makes: results/tools/fast_align/, results/align/en-{lang}/links.txt, forward.txt, reverse.txt, quality.json.
+Rules: build_fast_align, align
+"""
+
+fast_align_tools = cfg.align.binary_dir or "results/tools/fast_align"
+
+
+rule build_fast_align:
+    input:
+        files=[] if cfg.align.binary_dir else fast_align_files(),
+    output:
+        tools=directory("results/tools/fast_align"),
+    log:
+        "results/logs/build_fast_align/build.log",
+    benchmark:
+        "results/benchmarks/build_fast_align/build.tsv"
+    conda:
+        "../../envs/build.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
+    params:
+        source=lambda wildcards, input: fast_align_source(),
+        code=code_hash("build_fast_align"),
+    shell:
+        """
+        python -m weam build_fast_align \
+            --source {params.source:q} \
+            --out {output.tools:q} \
+            2>{log:q}
+        """
+
+
+rule align:
+    input:
+        text="results/text/en-{lang}/text.parquet",
+        gold=lambda wildcards: manifests(
+            filter(None, [cfg.data.gold.get(wildcards.lang)])
+        ),
+        tools=fast_align_tools,
+    output:
+        links="results/align/en-{lang}/links.txt",
+        fwd="results/align/en-{lang}/forward.txt",
+        rev="results/align/en-{lang}/reverse.txt",
+        quality="results/align/en-{lang}/quality.json",
+    log:
+        "results/logs/align/en-{lang}.log",
+    benchmark:
+        "results/benchmarks/align/en-{lang}.tsv"
+    conda:
+        "../../envs/weam.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000, per_input_mb=20),
+        runtime=minutes(30, per_input_mb=1),
+    params:
+        languages=lambda wildcards: ["en", wildcards.lang],
+        gold=lambda wildcards, input: each("--gold", input.gold),
+        settings=lambda wildcards: block(cfg.align, drop={"source", "binary_dir"}),
+        code=code_hash("align"),
+    shell:
+        """
+        python -m weam align \
+            --text {input.text:q} \
+            --languages {params.languages:q} \
+            --tools {input.tools:q} \
+            --settings {params.settings:q} \
+            {params.gold:q} \
+            --out {output.links:q} \
+            --quality {output.quality:q} \
+            2>{log:q}
+        """

@@ -1,0 +1,49 @@
+"""
+Backbone: the unmodified multilingual model, trained from scratch, or a copy of a real one (backbone.name_or_path).
+
+Needs: from scratch, results/models/tokenizer and results/shards/mono/manifest.json; otherwise nothing.
+Makes: results/models/backbone/ (model and tokenizer).
+Rules: backbone
+"""
+
+
+rule backbone:
+    input:
+        tokenizer=[] if cfg.backbone.name_or_path else [tokenizer()],
+        shards=(
+            [] if cfg.backbone.name_or_path else ["results/shards/mono/manifest.json"]
+        ),
+    output:
+        model=directory("results/models/backbone"),
+    log:
+        "results/logs/backbone/backbone.log",
+    benchmark:
+        "results/benchmarks/backbone/backbone.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(240),
+        gpu=0,
+    params:
+        tokenizer=lambda wildcards, input: each("--tokenizer", input.tokenizer),
+        shards=lambda wildcards, input: each("--shards", input.shards),
+        settings=lambda wildcards: block(cfg.backbone),
+        seed=1,
+        work="results/work/backbone",
+        device=device,
+        code=code_hash("backbone"),
+    shell:
+        """
+        python -m weam backbone \
+            {params.tokenizer:q} \
+            {params.shards:q} \
+            --settings {params.settings:q} \
+            --seed {params.seed} \
+            --threads {threads} \
+            --device {params.device} \
+            --work {params.work:q} \
+            --out {output.model:q} \
+            2>{log:q}
+        """

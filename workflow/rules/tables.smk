@@ -1,0 +1,105 @@
+"""
+Tables: gather scores, alignment quality and filter counts into CSV, Markdown and provenance.
+
+Needs: results/scores/{task}/…/scores.json; results/align/en-*/quality.json; results/text/*/funnel.json; the manifests of
+       sources and shards, for the provenance.
+Makes: results/tables/{task}.csv, alignment.csv, data.csv, each with .md and .provenance.json beside it.
+Rules: table, alignment_table, data_table
+"""
+
+
+rule table:
+    input:
+        scores=scores,
+        manifests=table_manifests,
+    output:
+        csv="results/tables/{task}.csv",
+        md="results/tables/{task}.md",
+        provenance="results/tables/{task}.provenance.json",
+    log:
+        "results/logs/table/{task}.log",
+    benchmark:
+        "results/benchmarks/table/{task}.tsv"
+    conda:
+        "../../envs/torch.yaml"  # not for its own work: the provenance names these versions
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        config=lambda wildcards: resolved_config(),
+        code=code_hash("table"),
+    shell:
+        """
+        python -m weam table \
+            --task {wildcards.task} \
+            --scores {input.scores:q} \
+            --config {params.config:q} \
+            --input {input.manifests:q} \
+            --out {output.csv:q} \
+            2>{log:q}
+        """
+
+
+rule alignment_table:
+    input:
+        quality=expand("results/align/en-{lang}/quality.json", lang=cfg.languages),
+        manifests=manifests(alignment_sources()),
+    output:
+        csv="results/tables/alignment.csv",
+        md="results/tables/alignment.md",
+        provenance="results/tables/alignment.provenance.json",
+    log:
+        "results/logs/alignment_table/alignment.log",
+    benchmark:
+        "results/benchmarks/alignment_table/alignment.tsv"
+    conda:
+        "../../envs/weam.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        config=lambda wildcards: resolved_config(),
+        code=code_hash("alignment_table"),
+    shell:
+        """
+        python -m weam alignment_table \
+            --quality {input.quality:q} \
+            --config {params.config:q} \
+            --input {input.manifests:q} \
+            --out {output.csv:q} \
+            2>{log:q}
+        """
+
+
+rule data_table:
+    input:
+        funnels=expand("results/text/{corpus}/funnel.json", corpus=corpora()),
+        manifests=manifests(text_sources()),
+    output:
+        csv="results/tables/data.csv",
+        md="results/tables/data.md",
+        provenance="results/tables/data.provenance.json",
+    log:
+        "results/logs/data_table/data.log",
+    benchmark:
+        "results/benchmarks/data_table/data.tsv"
+    conda:
+        "../../envs/weam.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        config=lambda wildcards: resolved_config(),
+        code=code_hash("data_table"),
+    shell:
+        """
+        python -m weam data_table \
+            --funnel {input.funnels:q} \
+            --config {params.config:q} \
+            --input {input.manifests:q} \
+            --out {output.csv:q} \
+            2>{log:q}
+        """
