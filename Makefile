@@ -1,0 +1,56 @@
+# make mlqa    the main job: environment (if missing), then results/tables/mlqa.csv
+# make all     all tables
+# make test    environment (if missing), then the tests
+# make lint    every static check
+# make clean   remove results and generated data (downloads too), keep the environment
+#
+# PYTHON=...     the Python (>= 3.11) that makes the environment      CORES=...    jobs at a time
+# PIP_FLAGS=...  for example --extra-index-url of PyTorch builds without CUDA
+
+PYTHON ?= python3
+CORES ?= 8
+PIP_FLAGS ?=
+BIN := .venv/bin
+STAMP := .venv/.weam-stamp
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: mlqa all env test lint clean
+
+mlqa: env
+	snakemake -j$(CORES) results/tables/mlqa.csv
+
+all: env
+	snakemake -j$(CORES)
+
+env: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@command -v "$(PYTHON)" > /dev/null \
+		|| { echo "weam: there is no $(PYTHON); install Python >= 3.11 (Debian: apt-get install python3 python3-venv)" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "weam: $$("$(PYTHON)" --version) is too old; install Python >= 3.11 (Debian 12 or newer: apt-get install python3 python3-venv), or name one: make PYTHON=python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2> /dev/null \
+		|| { echo "weam: $(PYTHON) cannot make environments; install its venv module (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@for compiler in "$${CXX:-c++}" g++ clang++; do \
+		printf '#include <optional>\nint main() { return *std::optional<int>(0); }\n' \
+			| $$compiler -std=c++17 -fsyntax-only -x c++ - 2> /dev/null && exit 0; \
+		done; echo "weam: there is no C++17 compiler; install one (Debian: apt-get install g++)" >&2; exit 1
+	"$(PYTHON)" -m venv .venv
+	python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -r requirements.lock
+	python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+test: env
+	pytest
+
+lint: env
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile workflow/rules
+	python -m weam.configdocs --check
+	snakemake --lint
+
+clean:
+	rm -rf .snakemake data/raw data/lock
+	find results -mindepth 1 ! -name .gitkeep -delete
