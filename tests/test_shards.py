@@ -1,0 +1,192 @@
+"""Sub-words, projection of links, truncation, and what the manifest promises."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tiny
+
+from weam.batches import epoch_batches, length_batches
+from weam.cli import main
+from weam.errors import UserError
+from weam.pairs import Shards
+from weam.shards import one_to_one, project, truncated_lengths, whole, words_of_subwords
+from weam.subwords import Subwords
+
+
+def test_words_of_subwords() -> None:
+    words = ["don't", "stop", "!"]
+    offsets = [(0, 3), (3, 4), (4, 5), (6, 8), (8, 10), (10, 11)]
+    assert words_of_subwords("don't stop!", words, offsets) == [0, 0, 0, 1, 1, 2]
+
+
+def test_subword_between_words_goes_to_the_next() -> None:
+    assert words_of_subwords("a b", ["a", "b"], [(0, 1), (1, 2), (2, 3)]) == [0, 1, 1]
+
+
+def test_repeated_words_are_found_in_order() -> None:
+    assert words_of_subwords("to be to", ["to", "be", "to"], [(0, 2), (3, 5), (6, 8)]) == [0, 1, 2]
+
+
+def test_word_that_is_not_in_the_sentence() -> None:
+    with pytest.raises(UserError, match="'dog' is not found"):
+        words_of_subwords("a cat", ["a", "dog"], [(0, 1)])
+
+
+def test_projection_is_many_to_many() -> None:
+    assert project([(0, 0), (2, 1)], [0, 0, 1, 2], [0, 1, 1]) == [(0, 0), (1, 0), (3, 1), (3, 2)]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "room", "expected"),
+    [((3, 4), 10, (3, 4)), ((9, 2), 8, (6, 2)), ((2, 9), 8, (2, 6)), ((9, 9), 9, (5, 4)), ((4, 8), 9, (4, 5))],
+)
+def test_truncation_cuts_the_longer_side(lengths: Any, room: int, expected: Any) -> None:
+    assert truncated_lengths(*lengths, room) == expected
+
+
+def test_one_to_one() -> None:
+    forward, reverse = [(0, 0), (1, 1), (1, 2), (3, 3)], [(0, 0), (1, 1), (1, 2), (2, 3)]
+    assert one_to_one(forward, reverse) == [(0, 0)]
+
+
+def test_whole_word() -> None:
+    words = [0, 0, 2, 2]
+    assert [whole(0, words, 1), whole(0, words, 2), whole(1, words, 4), whole(2, words, 3), whole(2, words, 4)] == [
+        False,
+        True,
+        False,
+        False,
+        True,
+    ]
+
+
+def test_stage(tmp_path: Path) -> None:
+    backbone = tiny.make(tmp_path, steps=1, max_length=14)
+    manifest = json.loads((tmp_path / "pairs" / "manifest.json").read_text())
+    assert manifest["rows"] == 40
+    assert manifest["counts"]["pairs truncated"] > 0
+    assert manifest["counts"]["sub-word links lost to truncation"] > 0
+    shards = Shards(tmp_path / "pairs" / "manifest.json", "pairs", Subwords(backbone).sha256)
+    links = (tmp_path / "links.txt").read_text().splitlines()
+    text = pq.read_table(tmp_path / "pairs.parquet").to_pylist()
+    kept = 0
+    for i in range(shards.rows):
+        source, target = shards.row("source_word", i), shards.row("target_word", i)
+        pairs = set(zip(shards.row("link_source", i).tolist(), shards.row("link_target", i).tolist(), strict=True))
+        wanted = {tuple(map(int, link.split("-"))) for link in links[i].split()}
+        expected = {
+            (a, b) for a in range(len(source)) for b in range(len(target)) if (int(source[a]), int(target[b])) in wanted
+        }
+        assert pairs == expected
+        assert len(source) + len(target) + 3 <= 14
+        assert source.max() < len(text[i]["source_words"])
+        kept += len(pairs)
+    assert kept == manifest["counts"]["sub-word links"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m, d: m.update(schema=0), "schema 0, expected"),
+        (lambda m, d: m.update(kind="monolingual"), "holds monolingual, but pairs"),
+        (lambda m, d: m.update(tokenizer="x"), "another tokenizer"),
+        (lambda m, d: m.update(rows=0), "has no rows"),
+        (lambda m, d: (d / m["parts"][0]["name"]).write_bytes(b"cut"), "of another size"),
+    ],
+)
+def test_wrong_shards_are_refused(tmp_path: Path, change: Any, message: str) -> None:
+    tiny.make(tmp_path, steps=1)
+    path = tmp_path / "pairs" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    tokenizer = manifest["tokenizer"]
+    change(manifest, path.parent)
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match=message):
+        Shards(path, "pairs", tokenizer)
+
+
+def shard(tmp_path: Path, links: str, capsys: pytest.CaptureFixture[str]) -> str:
+    text, _, path = tiny.write_text(tmp_path)
+    assert main(["tokenizer", "--text", str(tmp_path / "passages.parquet"), "--out", str(tmp_path / "tok")]) == 0
+    path.write_text(links)
+    arguments = ["shards", "--text", str(text), "--tokenizer", str(tmp_path / "tok"), "--links", str(path)]
+    arguments += ["--forward", str(tmp_path / "forward.txt"), "--reverse", str(tmp_path / "reverse.txt")]
+    assert main([*arguments, "--out", str(tmp_path / "out" / "manifest.json")]) == 1
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("links", "message"),
+    [
+        ("\n" * 7, "links.txt: ends before line 8"),
+        ("\n" * 41, "links.txt: more lines than the 40 rows"),
+        ("\n0-0 x-1\n", "links.txt, line 2: 'x-1' is not a link"),
+        ("0-99\n", "links.txt, line 1: link 0-99 lies outside of"),
+    ],
+)
+def test_wrong_links_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], links: str, message: str) -> None:
+    assert message in shard(tmp_path, links, capsys)
+
+
+def test_tokenizers_are_deterministic_and_cased(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    tiny.write_text(tmp_path)
+    for kind in ("bert", "xlm-roberta"):
+        made = []
+        for number in range(2):  # processes of their own: hash tables are seeded per process
+            out = tmp_path / f"{kind}{number}"
+            settings = f'{{"type": "{kind}", "vocab_size": 120}}'
+            text = str(tmp_path / "passages.parquet")
+            command = [sys.executable, "-m", "weam", "tokenizer", "--text", text, "--settings", settings]
+            subprocess.run([*command, "--out", str(out)], check=True)
+            made.append((out / "tokenizer.json").read_bytes())
+        assert made[0] == made[1]
+        encoding = Subwords(out).tokenizer.encode("Anna sleeps")
+        assert "a" not in encoding.tokens[1][0], "case must be kept"
+
+
+def test_template(tmp_path: Path) -> None:
+    tiny.write_text(tmp_path)
+    expected = {"bert": ([2], [3], [3], 0, 4, True), "xlm-roberta": ([0], [2, 2], [2], 1, None, False)}
+    for kind, (prefix, middle, suffix, pad, mask, segments) in expected.items():
+        settings = f'{{"type": "{kind}", "vocab_size": 120}}'
+        text, out = str(tmp_path / "passages.parquet"), str(tmp_path / kind)
+        assert main(["tokenizer", "--text", text, "--settings", settings, "--out", out]) == 0
+        template = Subwords(out).template
+        if kind == "bert":
+            names = {"[CLS]": template.prefix[0], "[SEP]": template.suffix[0], "[MASK]": template.mask}
+            assert {Subwords(out).tokenizer.id_to_token(i): i for i in names.values()} == names
+        else:
+            assert template.prefix == prefix
+            assert template.middle == middle
+            assert template.mask == template.vocab_size - 1
+        assert (template.pad, template.segments) == (pad, segments)
+        assert len(template.middle) == len(middle)
+        assert len(template.suffix) == len(suffix)
+        assert mask is None or template.mask == mask
+
+
+def test_missing_tokenizer(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"tokenizer\.json: the file does not exist"):
+        Subwords(tmp_path)
+
+
+def test_batches() -> None:
+    lengths = np.random.default_rng(0).integers(5, 100, size=1000)
+    batches = epoch_batches(lengths, 16, seed=1, epoch=0)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(1000))
+    assert all(np.array_equal(a, b) for a, b in zip(batches, epoch_batches(lengths, 16, 1, 0), strict=True))
+    assert not np.array_equal(batches[0], epoch_batches(lengths, 16, 1, 1)[0])
+    assert not np.array_equal(batches[0], epoch_batches(lengths, 16, 2, 0)[0])
+    padding = sum(len(b) * lengths[b].max() for b in batches) / lengths.sum()
+    assert padding < 1.15, "bucketing should leave little padding"
+    assert sorted(np.concatenate(length_batches(lengths, 7)).tolist()) == list(range(1000))
