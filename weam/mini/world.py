@@ -1,0 +1,183 @@
+"""What is said in the mini world: facts, passages and questions, drawn at random and the same for all languages."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple, TypeVar
+
+from weam.mini.grammar import Fact, Statement
+from weam.mini.lexicon import Language, World
+
+T = TypeVar("T")
+Split = Literal["train", "dev", "test"]
+_RESERVED: dict[int, Split] = {0: "dev", 1: "test", 2: "test"}
+_PARTS = 20
+
+ONE_CLAUSE = ("know", "newspaper", "fact", "as_known")
+TWO_CLAUSES = ("and", "while")
+VERDICTS = ("right", "wrong", "unknown")
+"""Of a hypothesis: stated by the passage; another value than the passage's; about something it does not mention."""
+
+
+class QaPassage(NamedTuple):
+    """A passage and the questions on it: (sentence that answers, number of the question's variant)."""
+
+    statements: tuple[Statement, ...]
+    questions: tuple[tuple[int, int], ...]
+
+
+class Inference(NamedTuple):
+    """A premise of some sentences, a hypothesis and its verdict."""
+
+    premise: tuple[Statement, ...]
+    hypothesis: Statement
+    verdict: str
+
+
+def split_of(person: str, relation: str, value: str) -> Split:
+    """The split that a fact belongs to: 5 % of all facts are seen in dev only, 10 % in test only."""
+    return _RESERVED.get(zlib.crc32(f"{person}/{relation}/{value}".encode()) % _PARTS, "train")
+
+
+class Sampler:
+    """Draws what is said; ``language`` (any) tells how many paraphrases there are."""
+
+    def __init__(self, world: World, language: Language, rng: random.Random, split: Split) -> None:
+        self.world = world
+        self.rng = rng
+        self.split = split
+        self.clauses = {name: len(relation.clauses) for name, relation in language.relations.items()}
+        self.questions = {name: len(relation.questions) for name, relation in language.relations.items()}
+        self.names = tuple(world.persons)
+        self.relations = tuple(world.relations)
+        self._values: dict[tuple[str, str], list[str]] = {}
+
+    def values(self, person: str, relation: str) -> list[str]:
+        """All values with which the person's fact belongs to the sampler's split."""
+        if (person, relation) not in self._values:
+            domain = self.world.relations[relation].value
+            gender = self.world.persons[person]
+            self._values[person, relation] = [
+                value
+                for value in self.world.concepts[domain]
+                if split_of(person, relation, value) == self.split
+                and not (domain == "person" and self.world.persons[value] == gender)
+            ]
+        return self._values[person, relation]
+
+    def fact(self, person: str, relation: str, avoid: Sequence[str] = ()) -> Fact:
+        """A fact of the sampler's split whose value is none of ``avoid``."""
+        candidates = [value for value in self.values(person, relation) if value not in avoid]
+        if not candidates:
+            raise LookupError(relation)
+        adjectives = self.world.relations[relation].adjectives
+        adjective = self.rng.choice(adjectives) if adjectives else None
+        return Fact(person, relation, self.rng.choice(candidates), adjective)
+
+    def facts(self, persons: Sequence[str], relations: Sequence[str]) -> list[Fact]:
+        """Facts with values that differ from each other and from the persons."""
+        drawn: list[Fact] = []
+        for person, relation in zip(persons, relations, strict=True):
+            drawn.append(self.fact(person, relation, [*persons, *(fact.value for fact in drawn)]))
+        return drawn
+
+    def statement(self, fact: Fact, frames: float = 0.3, pronoun: bool = False, clause: int | None = None) -> Statement:
+        """A sentence for a fact; with probability ``frames`` in a frame such as *everyone knows that*."""
+        frame = self.rng.choice(ONE_CLAUSE) if self.rng.random() < frames else "plain"
+        if clause is None:
+            clause = self.rng.randrange(self.clauses[fact.relation])
+        return Statement((fact,), (clause,), frame, pronoun)
+
+    def sentence(self) -> Statement:
+        """One sentence by itself, with one clause or two."""
+        if self.rng.random() < 0.2:
+            facts = self._retry(lambda: self.facts(self.rng.sample(self.names, 2), self.rng.sample(self.relations, 2)))
+            return Statement(tuple(facts), (0, 0), self.rng.choice(TWO_CLAUSES))
+        return self.statement(self._retry(lambda: self.facts(self._persons(1), self.rng.sample(self.relations, 1)))[0])
+
+    def passage(self, size: int, shared: bool = False) -> tuple[Statement, ...]:
+        """``size`` sentences on one or two persons and different relations.
+
+        shared: two persons have the first sentence's relation (which is then no longer first).
+        """
+
+        def draw() -> list[Fact]:
+            if shared:
+                first, second = self.rng.sample(self.names, 2)
+                relations = self.rng.sample(self.relations, size - 1)
+                persons = [first, second, *(self.rng.choice((first, second)) for _ in range(size - 2))]
+                return self.facts(persons, [relations[0], *relations])
+            return self.facts(self._persons(size), self.rng.sample(self.relations, size))
+
+        facts = self._retry(draw)
+        if shared:
+            self.rng.shuffle(facts)
+        statements: list[Statement] = []
+        for index, fact in enumerate(facts):
+            same = index > 0 and facts[index - 1].person == fact.person
+            statements.append(self.statement(fact, pronoun=same and not shared and self.rng.random() < 0.4))
+        return tuple(statements)
+
+    def qa_passage(self, most: int) -> QaPassage:
+        """Four sentences and one to three questions, at most ``most``; in 10 % two persons share an asked relation."""
+        shared = self.rng.random() < 0.1
+        statements = self.passage(4, shared)
+        count = min(self.rng.choices((1, 2, 3), (5, 3, 2))[0], most)
+        order = list(range(4))
+        self.rng.shuffle(order)
+        if shared:
+            relations = [statement.facts[0].relation for statement in statements]
+            order.sort(key=lambda index: relations.count(relations[index]) == 1)
+        asked = sorted(order[:count])
+        return QaPassage(statements, tuple((index, self.question(statements[index].facts[0])) for index in asked))
+
+    def question(self, fact: Fact) -> int:
+        """The number of one of the questions for a fact."""
+        return self.rng.randrange(self.questions[fact.relation])
+
+    def hypothesis(self, premise: Sequence[Statement], verdict: str) -> Statement:
+        """A sentence that the premise states in other words, contradicts, or says nothing about."""
+        stated = self.rng.choice(premise)
+        fact = stated.facts[0]
+        if verdict == "right":
+            others = [index for index in range(self.clauses[fact.relation]) if index != stated.clauses[0]]
+            return self.statement(fact, frames=0, clause=self.rng.choice(others) if others else 0)
+        if verdict == "wrong":
+            values = [statement.facts[0].value for statement in premise]
+            names = [statement.facts[0].person for statement in premise]
+            return self.statement(self.fact(fact.person, fact.relation, values + names), frames=0)
+        mentioned = {statement.facts[0].relation for statement in premise}
+        free = [relation for relation in self.relations if relation not in mentioned]
+        return self.statement(
+            self._retry(lambda: self.facts([fact.person], [self.rng.choice(free)])[0]),
+            frames=0,
+        )
+
+    def inference(self, verdict: str) -> Inference:
+        """A premise of two sentences and a hypothesis of the wanted verdict."""
+        for _ in range(1000):
+            premise = self.passage(2)
+            try:
+                return Inference(premise, self.hypothesis(premise, verdict), verdict)
+            except LookupError:
+                continue
+        raise LookupError(verdict)
+
+    def _persons(self, size: int) -> list[str]:
+        """One or two persons, in blocks: A A A B."""
+        if size == 1 or self.rng.random() < 0.4:
+            return [self.rng.choice(self.names)] * size
+        first, second = self.rng.sample(self.names, 2)
+        change = self.rng.randrange(1, size)
+        return [first] * change + [second] * (size - change)
+
+    def _retry(self, draw: Callable[[], T]) -> T:
+        """Some persons have no fact of a relation in a small split; draw again then."""
+        for _ in range(1000):
+            try:
+                return draw()
+            except LookupError:
+                continue
+        raise LookupError(self.split)
