@@ -1,0 +1,243 @@
+"""Question answering and inference: training data with faults counted, test sets complete or refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from releases import make_zip, release
+
+from weam.errors import UserError
+from weam.readers import Release, nli, qa
+
+Files = dict[str, bytes | str]
+
+
+def squad(*questions: tuple[str, str, str, list[tuple[str, int]]]) -> str:
+    """SQuAD JSON of (id, question, context, answers)."""
+    paragraphs = [
+        {
+            "context": context,
+            "qas": [{"id": id, "question": q, "answers": [{"text": t, "answer_start": s} for t, s in answers]}],
+        }
+        for id, q, context, answers in questions
+    ]
+    return json.dumps({"version": "1.1", "data": [{"title": "t", "paragraphs": paragraphs}]})
+
+
+GOOD = ("1", "wer?", "Das ist 𝒳 Jörg.", [("Jörg", 10)])
+
+
+def removed(steps: list[dict[str, Any]]) -> dict[str, int]:
+    return {step["step"]: step["removed"] for step in steps if step.get("removed")}
+
+
+@pytest.mark.parametrize("packed", ["train.json", "train.json.gz"])
+def test_training_keeps_what_its_offsets_find(tmp_path: Path, packed: str) -> None:
+    data = squad(
+        GOOD,
+        ("2", "q", "abc", [("b", 2)]),
+        ("3", "q", "abc", [("b", 1), ("c", 0), ("a", -3)]),
+        ("4", "q", "abc", []),
+        ("5", "q", "", [("b", 0)]),
+        ("6", "q", "abc", [("", 0)]),
+        ("7", "q\ud83d", "abc", [("b", 1)]),
+        ("8", " ", "abc", [("b", 1)]),
+    )
+    examples, steps = qa.read_train(release(tmp_path, "squad", ["en"], {packed: data}), "en")
+    assert [example.id for example in examples] == ["1", "3"]
+    assert examples[0] == ("1", "wer?", "Das ist 𝒳 Jörg.", (("Jörg", 10),))
+    assert examples[1].answers == (("b", 1),)
+    assert steps == [
+        {"step": "read", "rows": 8, "answers": 9},
+        {"step": "invalid Unicode", "removed": 1, "answers": 1},
+        {"step": "empty question, context or answer", "removed": 3, "answers": 3},
+        {"step": "without answer", "removed": 1, "answers": 0},
+        {"step": "answer not at its offset", "removed": 1, "answers": 3},
+        {"step": "kept", "rows": 2, "answers": 2},
+    ]
+
+
+def test_training_files_of_the_other_formats(tmp_path: Path) -> None:
+    tydiqa = release(tmp_path, "tydiqa", ["en", "fi"], {"tydiqa.goldp.en.train.json.gz": squad(GOOD)})
+    assert len(qa.read_train(tydiqa, "en")[0]) == 1
+    with pytest.raises(UserError, match=r"has no file tydiqa.goldp.fi.train.json\[.gz\]; it has tydiqa.goldp.en"):
+        qa.read_train(tydiqa, "fi")
+    member = "mlqa-translate-train/de_squad-translate-train-train-v1.1.json"
+    zipped: Files = {"mlqa-translate-train.zip": make_zip({member: squad(GOOD)})}
+    translated = release(tmp_path, "mlqa-translate-train", ["de", "es"], zipped)
+    assert len(qa.read_train(translated, "de")[0]) == 1
+    with pytest.raises(UserError, match=r"has no member es_squad-translate-train-train-v1.1.json; it has mlqa-trans"):
+        qa.read_train(translated, "es")
+    with pytest.raises(UserError, match="has no language 'fr'; it has de, es"):
+        qa.read_train(translated, "fr")
+    with pytest.raises(UserError, match="format 'mlqa' has no training questions"):
+        qa.read_train(release(tmp_path, "mlqa", ["en"], {"x": ""}), "en")
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ("{", "not valid JSON"),
+        (b"\xff", "not valid JSON"),
+        ("[]", "not SQuAD v1.1 JSON"),
+        ('{"data": [{"paragraphs": [{"qas": []}]}]}', "KeyError 'context'"),
+        ('{"data": [{"paragraphs": [{"context": 3, "qas": []}]}]}', "context is 3, not text"),
+        (squad(("1", "q", "abc", [("x", 0)])), r"none of the 1 training questions .*answer not at its offset: 1"),
+    ],
+)
+def test_unusable_training_file(tmp_path: Path, data: bytes | str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        qa.read_train(release(tmp_path, "squad", ["en"], {"t.json": data}), "en")
+
+
+def mlqa(folder: Path, layout: str, cells: dict[str, str]) -> Release:
+    names = {f"dev-context-{x[:2]}-question-{x[2:]}.json": data for x, data in cells.items()}
+    if layout == "zip":
+        files: Files = {"MLQA_V1.zip": make_zip({f"MLQA_V1/dev/{name}": data for name, data in names.items()})}
+    else:
+        files = {f"dev/{name}.gz": data for name, data in names.items()}
+    return release(folder, "mlqa", ["en", "de", "es"], files)
+
+
+@pytest.mark.parametrize("layout", ["zip", "folder"])
+def test_mlqa(tmp_path: Path, layout: str) -> None:
+    other = ("9", "q", "abc", [("zz", 1)])
+    source = mlqa(tmp_path, layout, {"deen": squad(GOOD, other), "dede": squad(GOOD), "enes": squad(GOOD)})
+    assert [example.id for example in qa.read_test(source, "dev", "de", "en")] == ["1", "9"]
+    assert qa.test_cells(source, "dev", ["en", "de"]) == [("de", "en"), ("de", "de")]
+    assert qa.test_cells(source, "dev", ["en", "es", "de"]) == [("en", "es"), ("de", "en"), ("de", "de")]
+    with pytest.raises(UserError, match="has no test questions in en, de; it has none at all"):
+        qa.test_cells(source, "test", ["en", "de"])
+    with pytest.raises(UserError, match=r"dev-context-es-question-en.json"):
+        qa.read_test(source, "dev", "es", "en")
+    with pytest.raises(UserError, match="has no language 'zh'; it has en, de, es"):
+        qa.test_cells(source, "dev", ["en", "zh"])
+
+
+@pytest.mark.parametrize(
+    ("questions", "sentence"),
+    [
+        ([("1", "q", "c", [("", 0)]), ("2", "q", "c", [])], "all 2 gold answers are empty .blanked labels."),
+        ([GOOD, ("2", "q", "c", [])], "question '2' has no gold answer"),
+        ([GOOD, GOOD], "question id '1' stands there twice"),
+        ([GOOD, ("2", "q", "\udc00c", [("c", 1)])], "question '2' has a lone surrogate"),
+    ],
+)
+def test_test_set_must_be_complete(tmp_path: Path, questions: list[Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        qa.read_test(mlqa(tmp_path, "folder", {"dede": squad(*questions)}), "dev", "de", "de")
+
+
+def test_xquad(tmp_path: Path) -> None:
+    files: Files = {"xquad.en.json": squad(GOOD), "xquad.de.json": squad(GOOD)}
+    source = release(tmp_path, "xquad", ["en", "de"], files)
+    assert qa.read_test(source, "test", "de", "de")[0].answers == (("Jörg", 10),)
+    assert qa.test_cells(source, "test", ["de", "en"]) == [("de", "de"), ("en", "en")]
+    with pytest.raises(UserError, match="one language, not 'de' with 'en'"):
+        qa.read_test(source, "test", "de", "en")
+    with pytest.raises(UserError, match="no split 'dev'"):
+        qa.test_cells(source, "dev", ["de"])
+
+
+TRAIN = "premise\thypo\tlabel\n"
+
+
+@pytest.mark.parametrize("layout", ["multinli.train.de.tsv.gz", "XNLI-MT-1.0.zip"])
+def test_xnli_mt_drops_and_counts(tmp_path: Path, layout: str) -> None:
+    rows = (
+        (TRAIN + 'Er sagt "ja\t"Nein" .\tcontradictory\na\u2028b\tc\tneutral\r\n').encode()
+        + b"only\ttwo\n"
+        + b"f\xffoo\tbar\tneutral\n"
+        + b"a\tb\tcontradiction?\n"
+        + b"\tb\tneutral\n"
+        + b"a\tb\tc\tneutral\n"
+        + b"\n"
+        + b"x\ty\tentailment"
+    )
+    data = make_zip({"XNLI-MT-1.0/multinli/multinli.train.de.tsv": rows}) if layout.endswith(".zip") else rows
+    examples, steps = nli.read_train(release(tmp_path, "xnli-mt", ["en", "de"], {layout: data}), "de")
+    assert [example[1:] for example in examples] == [
+        ('Er sagt "ja', '"Nein" .', "contradiction"),
+        ("a\u2028b", "c", "neutral"),
+        ("x", "y", "entailment"),
+    ]
+    assert steps[0] == {"step": "read", "rows": 9}
+    assert steps[-1] == {"step": "kept", "rows": 3}
+    assert removed(steps) == {
+        "invalid UTF-8": 1,
+        "wrong number of columns": 3,
+        "unknown label": 1,
+        "empty premise or hypothesis": 1,
+    }
+
+
+def test_xnli_mt_faults(tmp_path: Path) -> None:
+    source = release(tmp_path, "xnli-mt", ["en", "de"], {"multinli.train.de.tsv": "a\tb\tneutral\n"})
+    with pytest.raises(UserError, match=r"multinli.train.de.tsv, line 1: the header is \['a', 'b', 'neutral'\]"):
+        nli.read_train(source, "de")
+    with pytest.raises(UserError, match=r"has no file multinli.train.en.tsv\[.gz\]"):
+        nli.read_train(source, "en")
+    with pytest.raises(UserError, match="has no language 'fr'; it has en, de"):
+        nli.read_train(source, "fr")
+    source = release(tmp_path, "xnli-mt", ["de"], {"multinli.train.de.tsv": TRAIN + "a\tb\tneutral\n" * 3})
+    with pytest.raises(UserError, match=r"all 3 rows have the label 'neutral' .blanked labels."):
+        nli.read_train(source, "de")
+    source = release(tmp_path, "xnli-mt", ["de"], {"multinli.train.de.tsv": TRAIN + "a\n"})
+    with pytest.raises(UserError, match="has no usable row"):
+        nli.read_train(source, "de")
+
+
+HEADER = "language\tgold_label\tsentence1_binary_parse\tsentence1\tsentence2\tpairID\n"
+
+
+def xnli_zip(folder: Path, rows: str | bytes) -> Release:
+    data = HEADER.encode() + (rows.encode() if isinstance(rows, str) else rows)
+    return release(folder, "xnli", ["en", "de", "fr"], {"XNLI-1.0.zip": make_zip({"XNLI-1.0/xnli.test.tsv": data})})
+
+
+def test_xnli_zip(tmp_path: Path) -> None:
+    english = 'en\tneutral\t\ta "b\tc\t1\nen\tentailment\t\td\te\t2\n'
+    rows = english + 'de\tneutral\t\tA "B\tC\t1\nde\tcontradiction\t\tD\tE\t2\n'
+    source = xnli_zip(tmp_path, rows)
+    assert nli.read_test(source, "test", "de") == [
+        ("1", 'A "B', "C", "neutral"),
+        ("2", "D", "E", "contradiction"),
+    ]
+    with pytest.raises(UserError, match="has no rows in language 'fr'; it has de, en"):
+        nli.read_test(source, "test", "fr")
+    with pytest.raises(UserError, match=r"has no member xnli.dev.tsv; it has XNLI-1.0/xnli.test.tsv"):
+        nli.read_test(source, "dev", "de")
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ("de\tneutral\t\tA\tB\t1\nde\tneutral\tA\tB\n", "line 3: wrong number of columns"),
+        ("de\tperhaps\t\tA\tB\t1\n", "line 2: unknown label"),
+        (b"de\tneutral\t\t\xff\tB\t1\n", "line 2: invalid UTF-8"),
+        ("de\tneutral\t\tA\tB\t1\nde\tneutral\t\tA\tB\t2\n", "all 2 rows have the label 'neutral' .blanked"),
+        ("de\tneutral\t\tA\tB\t1\nde\tentailment\t\tA\tB\t1\n", "pairID '1' stands twice"),
+    ],
+)
+def test_xnli_zip_must_be_complete(tmp_path: Path, rows: str | bytes, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        nli.read_test(xnli_zip(tmp_path, rows), "test", "de")
+
+
+def test_xnli_header(tmp_path: Path) -> None:
+    zipped = make_zip({"xnli.test.tsv": "language\tsentence1\n"})
+    with pytest.raises(UserError, match="line 1: the header lacks gold_label, sentence2, pairID"):
+        nli.read_test(release(tmp_path, "xnli", ["de"], {"x.zip": zipped}), "test", "de")
+
+
+def test_xnli_folder(tmp_path: Path) -> None:
+    source = release(tmp_path, "xnli", ["de", "en"], {"dev-de.tsv.gz": 'A "x\tB\tneutral\nC\tD\tentailment\n'})
+    assert nli.read_test(source, "dev", "de") == [("1", 'A "x', "B", "neutral"), ("2", "C", "D", "entailment")]
+    with pytest.raises(UserError, match=r"has no file dev-en.tsv\[.gz\]; it has dev-de.tsv.gz"):
+        nli.read_test(source, "dev", "en")
+    source = release(tmp_path, "xnli", ["de"], {"dev-de.tsv": "A\tB\tneutral\nC\tD\n"})
+    with pytest.raises(UserError, match=r"dev-de.tsv, line 2: wrong number of columns"):
+        nli.read_test(source, "dev", "de")
