@@ -23,10 +23,10 @@ NOISE_EVERY = 125
 BAD_OFFSET_EVERY = 100
 """One translated answer in so many has an offset that does not match, as in real translated data."""
 LABELS = {"right": "entailment", "unknown": "neutral", "wrong": "contradiction"}
-XNLI_COLUMNS = re.split(
-    " ",
-    "language gold_label sentence1_binary_parse sentence2_binary_parse sentence1_parse sentence2_parse sentence1 "
-    "sentence2 promptID pairID genre label1 label2 label3 label4 label5 sentence1_tokenized sentence2_tokenized match",
+XNLI_COLUMNS = (
+    *("language", "gold_label", "sentence1_binary_parse", "sentence2_binary_parse", "sentence1_parse"),
+    *("sentence2_parse", "sentence1", "sentence2", "promptID", "pairID", "genre"),
+    *("label1", "label2", "label3", "label4", "label5", "sentence1_tokenized", "sentence2_tokenized", "match"),
 )
 
 
@@ -182,8 +182,8 @@ def _monolingual(speakers: Speakers, codes: Sequence[str], out: Path) -> None:
 
 
 def _document(grammar: Grammar, sampler: Sampler) -> list[list[Token]]:
-    """Three or four sentences; half the time questions and their short answers follow, sometimes a verdict on a
-    statement or sentences of two clauses."""
+    """Three or four sentences; half the time questions and their short answers follow, sometimes a verdict on
+    a statement."""
     rng = sampler.rng
     kind = rng.random()
     passage = sampler.passage(rng.choice((3, 4)), shared=kind < 0.05)
@@ -191,18 +191,17 @@ def _document(grammar: Grammar, sampler: Sampler) -> list[list[Token]]:
     if kind < 0.5:
         for statement in rng.sample(passage, rng.choice((1, 2))):
             fact = statement.facts[0]
-            sentences.append(grammar.question(fact, sampler.question(fact)))
-            sentences.append(grammar.reply(fact))
+            question = sampler.question(fact)
+            sentences += [grammar.question(fact, question), grammar.reply(fact, question)]
     elif kind < 0.8:
         verdict = rng.choice(VERDICTS)
         try:
             hypothesis = sampler.hypothesis(passage, verdict)
         except LookupError:
             return sentences
-        sentences.append(grammar.judgement("ask", hypothesis))
-        sentences.append(grammar.judgement(verdict))
+        sentences += [grammar.judgement("ask", hypothesis), grammar.judgement(verdict)]
     else:
-        sentences[0] = grammar.statement(sampler.sentence())
+        sentences.insert(0, grammar.statement(sampler.sentence()))
     return sentences
 
 
@@ -233,7 +232,7 @@ def _squad(
             span = spans[index]
             assert span is not None
             count += 1
-            start = span[0] + (-3 if bad_offsets and count % BAD_OFFSET_EVERY == 0 else 0)
+            start = span[0] + (2 if bad_offsets and count % BAD_OFFSET_EVERY == 0 else 0)
             asked = question.text(question.question(passage.statements[index].facts[0], variant))
             answer = {"answer_start": start, "text": text[slice(*span)]}
             qas.append({"answers": [answer], "question": asked, "id": f"{prefix}-{count:05d}"})

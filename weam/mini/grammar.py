@@ -70,9 +70,9 @@ class Grammar:
         key = f"relations.{fact.relation}.questions.{index}"
         return self._finish(self._fill(self.language.relations[fact.relation].questions[index], fact, False, key))
 
-    def reply(self, fact: Fact) -> list[Token]:
-        """Tokens of the short answer."""
-        return self._finish(self._framed(self.language.frames, "frames", "reply", Statement((fact,), (0,))))
+    def reply(self, fact: Fact, index: int) -> list[Token]:
+        """Tokens of the short answer to question ``index``."""
+        return self._finish(self._framed(self.language.frames, "frames", "reply", Statement((fact,), (index,))))
 
     def _framed(
         self, frames: Mapping[str, Template], group: str, name: str, statement: Statement | None
@@ -90,10 +90,10 @@ class Grammar:
             fact = statement.facts[second]
             key = f"relations.{fact.relation}"
             relation = self.language.relations[fact.relation]
+            clause = statement.clauses[second]
             if part == "answer":
-                template, key = relation.answer, f"{key}.answer"
+                template, key = relation.answers[clause], f"{key}.answer.{clause}"
             else:
-                clause = statement.clauses[second]
                 template, key = relation.clauses[clause][part], f"{key}.clauses.{clause}"
             for token in self._fill(template, fact, statement.pronoun and not second, key):
                 yield token._replace(tags=frozenset(f"{second + 1}.{tag}" for tag in token.tags))
@@ -279,7 +279,7 @@ def check(world: World, language: Language, english: Language) -> None:
                             raise grammar._error(f"relations.{name}.clauses.{clause}", "does not say the value {v}")
                 for question in range(len(relation.questions)):
                     grammar.question(fact, question)
-                grammar.reply(fact)
+                    grammar.reply(fact, question)
 
 
 def _same_parts(language: Language, english: Language, domain: str, concept: str) -> None:

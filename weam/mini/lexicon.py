@@ -2,14 +2,14 @@
 
 A template is a line of blank-separated pieces with tags after a colon: ``"{p} wurde*:was in:in {v} geboren:born"``.
 Words of two languages that share a tag in the same sentence are linked: gold alignments come from the lexicons.
-The notation is described in docs/mini-world.md.
+The notation is described in data/mini/README.md.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,7 +60,8 @@ class Relation(NamedTuple):
 
     clauses: tuple[Clause, ...]
     questions: tuple[Template, ...]
-    answer: Template
+    answers: tuple[Template, ...]
+    """The short answer to each question."""
 
 
 class RelationFacts(NamedTuple):
@@ -100,7 +101,6 @@ class Language:
     judgements: Mapping[str, Template]
     relations: Mapping[str, Relation]
     words: Mapping[str, Mapping[str, Lexeme]]
-    cache: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @cache
@@ -266,14 +266,19 @@ def _relation(reader: Reader, name: str, order: Mapping[str, str]) -> Relation:
             clauses.append({part: reader.template(key, text=text) for part, text in entry.items()})
         else:
             clauses.append(_orders(reader, key, reader.template(key, text=entry), order))
-    return Relation(
-        tuple(clauses),
-        tuple(
-            reader.template(f"relations.{name}.questions.{index}", text=text)
-            for index, text in enumerate(reader.list(*keys, "questions"))
-        ),
-        reader.template(*keys, "answer"),
-    )
+    questions = _lines(reader, reader.list(*keys, "questions"), f"relations.{name}.questions")
+    answer = reader.get(*keys, "answer")
+    if isinstance(answer, str):
+        answer = [answer] * len(questions)
+    if not isinstance(answer, list) or len(answer) != len(questions):
+        raise reader.fail(
+            f"relations.{name}.answer", f"must be one line, or a list of {len(questions)}: one a question"
+        )
+    return Relation(tuple(clauses), questions, _lines(reader, answer, f"relations.{name}.answer"))
+
+
+def _lines(reader: Reader, lines: list[Any], key: str) -> tuple[Template, ...]:
+    return tuple(reader.template(f"{key}.{index}", text=line) for index, line in enumerate(lines))
 
 
 def _orders(reader: Reader, key: str, main: Template, order: Mapping[str, str]) -> Clause:
