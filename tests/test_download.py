@@ -153,12 +153,20 @@ def test_a_part_file_of_a_killed_run(tmp_path: Path, server: Any, length: int, r
     assert (tmp_path / "a.txt").read_bytes() == DATA
     assert left(tmp_path) == {"a.txt", "manifest.json"}
     assert server.requests[0][1] == f"bytes={length}-"
+    if right and ranges and length <= len(DATA):
+        assert len(server.requests) == 1
 
 
 def test_without_a_checksum_an_old_part_file_is_not_trusted(tmp_path: Path, server: Any) -> None:
     (tmp_path / ".a.txt.part").write_bytes(b"other release")
     assert run(tmp_path, source(server.url, {"a.txt": {}})) == 0
     assert (tmp_path / "a.txt").read_bytes() == DATA
+
+
+def test_tries_are_counted_from_the_last_progress(tmp_path: Path, server: Any) -> None:
+    server.faults[:] = [("drop", 1000)] * 9
+    assert run(tmp_path, source(server.url)) == 0
+    assert len(server.requests) == 10
 
 
 def test_busy_servers_are_asked_again(tmp_path: Path, server: Any) -> None:
@@ -247,6 +255,8 @@ def test_too_long_an_answer_is_not_read_to_its_end(tmp_path: Path, server: Any) 
     server.files["/d/a.txt"] = bytes(50_000_000)
     assert run(tmp_path, source(server.url, {"a.txt": {"bytes": 100}})) == 1
     assert left(tmp_path) == set()
+    fetch.fetch(f"{server.url}/a.txt", tmp_path / "part", "a.txt", size=100)
+    assert 100 < (tmp_path / "part").stat().st_size <= 100 + fetch.CHUNK
 
 
 def test_lock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -120,7 +120,7 @@ def test_jsonl(tmp_path: Path) -> None:
 
 def test_tsv(tmp_path: Path) -> None:
     text = 'Hi "x.\tHallo "x.\tCC-BY\nno tab\na\tb\r\na\tb\tc\td\n\n'
-    data = make_zip({"_about.txt": "a", "spa-eng/spa.txt": text})
+    data = make_zip({"_about.txt": "a", "__MACOSX/spa.txt": "b", "spa-eng/._spa.txt": "c", "spa-eng/spa.txt": text})
     rows = list(read_pairs(release(tmp_path, "tsv-zip", ["en", "es"], {"c.zip": data}), "es"))
     wrong = "wrong number of columns"
     assert rows == [

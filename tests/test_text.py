@@ -125,6 +125,7 @@ def test_filters_count_what_they_remove(tmp_path: Path) -> None:
         "short\tkurz kurz",
         "a ||| b c\ta ||| b c",
         "a b\t" + "b " * 10,
+        "zwei Wörter\tfive words are no fault",  # 5 / 2 > 2, (5 + 3) / (2 + 3) < 2
         "w " * 11 + "\tvier Worte sind hier",
         "x " * 10_000 + "\t" + "y " * 10_000,
         "-" * 12 + "\tzwölf Zeichen am Stück",
@@ -135,7 +136,7 @@ def test_filters_count_what_they_remove(tmp_path: Path) -> None:
         tmp_path, [tsv(tmp_path, data)], ["en", "de"], min_words=2, max_words=10, max_ratio=2.0, max_pairs={"es": 1}
     )
     assert steps(funnel) == {
-        "read": 14,
+        "read": 15,
         "invalid UTF-8": 1,
         "wrong number of columns": 1,
         "empty side": 2,
@@ -143,11 +144,11 @@ def test_filters_count_what_they_remove(tmp_path: Path) -> None:
         "too many words": 3,
         "length ratio": 1,
         "duplicate": 1,
-        "kept": 4,
+        "kept": 5,
     }
     assert funnel["corpus"] == "en-de"
     assert funnel["sources"] == ["src"]
-    assert [row["id"] for row in rows] == [0, 5, 7, 12]
+    assert [row["id"] for row in rows] == [0, 5, 7, 9, 13]
     assert rows[0] == {
         "id": 0,
         "source": "One two three.",
