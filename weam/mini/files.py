@@ -101,7 +101,7 @@ def _pairs(speakers: Speakers, code: str) -> list[tuple[str, str]]:
                 case 2:
                     texts = [other.language.join.join([text] * 40) for text in texts]
                 case 3:
-                    texts = [" ".join(pair[0] for pair in rng.sample(pairs, 5)), texts[1]]
+                    texts = [" ".join(pair[0] for pair in rng.sample(pairs, 10)), texts[1]]
         pairs.append((texts[0], texts[1]))
     return pairs
 

@@ -92,7 +92,8 @@ class Language:
     path: Path
     join: str
     capital: bool
-    liaison: tuple[tuple[str, re.Pattern[str], str], ...]
+    liaison: Mapping[str, list[tuple[re.Pattern[str], str]]]
+    """Word to its other shapes: (what the next word must match, shape)."""
     person: Mapping[str, tuple[Template, Mapping[str, Template]]]
     """Form to the template of the name and, by gender, of the pronoun (``""`` for any gender; none: no pronoun)."""
     agreement: Mapping[str, Mapping[str, str]]
@@ -209,10 +210,11 @@ def read_language(folder: Path, code: str, world: World) -> Language:
         raise UserError(f"{folder}: has no {code}.yaml; languages here: {', '.join(languages(folder))}")
     reader = Reader(folder / f"{code}.yaml")
     order = reader.mapping("word_order", default={})
-    liaison = []
+    liaison: dict[str, list[tuple[re.Pattern[str], str]]] = {}
     for index, rule in enumerate(reader.list("liaison", default=[])):
         try:
-            liaison.append((rule["word"], re.compile(rule["before"], re.IGNORECASE), rule["becomes"]))
+            shape = (re.compile(rule["before"], re.IGNORECASE), rule["becomes"])
+            liaison.setdefault(rule["word"], []).append(shape)
         except (KeyError, TypeError, re.error) as error:
             raise reader.fail(f"liaison.{index}", f"needs word, before (an expression) and becomes ({error})") from None
     return Language(
@@ -220,7 +222,7 @@ def read_language(folder: Path, code: str, world: World) -> Language:
         path=reader.path,
         join=reader.get("join", default=" "),
         capital=bool(reader.get("capital")),
-        liaison=tuple(liaison),
+        liaison=liaison,
         person={form: _person(reader, form) for form in reader.mapping("person")},
         agreement={
             gender: {name: str(text) for name, text in reader.mapping("agreement", gender).items()}
