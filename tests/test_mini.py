@@ -508,7 +508,7 @@ def test_chinese_measure_words_and_order(grammars: dict[str, Grammar]) -> None:
     text = "\n".join(every_sentence(grammars["zh"]))
     for sentence in (
         *("安娜在一家医院工作。", "保罗昨天买了一盏红色的台灯。", "大家都知道安娜出生在柏林。", "安娜有一匹小马。"),
-        *("事实上，保罗会拉小提琴。", "安娜骑自行车去上班。", "保罗的妻子叫安娜。", "安娜出生于1970年。"),
+        *("事实上，保罗会拉小提琴。", "安娜骑自行车去上班。", "保罗的妻子叫安娜。", "安娜是1970年出生的。"),
     ):
         assert sentence in text
 
