@@ -1,0 +1,391 @@
+"""The workflow: it parses in every documented form, and re-runs what it must and nothing else.
+
+Tests marked ``workflow`` share one finished run of configs/smoke.yaml in a copy of the source tree.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import pytest
+
+from weam.cli import COMMANDS
+
+ROOT = Path(__file__).resolve().parent.parent
+SMOKE = ("--configfile", "configs/smoke.yaml")
+MINUTES = 60
+
+
+class Job(NamedTuple):
+    """A job of a dry run."""
+
+    rule: str
+    output: str
+    reason: str
+    command: str
+
+
+def copy_tree(target: Path) -> Path:
+    """Copy the source tree: the files that git tracks or would track."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if listing.returncode == 0:
+        for name in filter(None, listing.stdout.split("\0")):
+            if (ROOT / name).is_file():
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, target / name)
+    else:  # an unpacked archive
+        leave = shutil.ignore_patterns(".*", "results", "raw", "lock", "__pycache__", "*.egg-info")
+        shutil.copytree(ROOT, target, ignore=leave, dirs_exist_ok=True)
+    return target
+
+
+def environment() -> dict[str, str]:
+    leave = ("WEAM_", "SNAKEMAKE_", "PYTHONPATH")
+    return {name: value for name, value in os.environ.items() if not name.startswith(leave)}
+
+
+def snakemake(where: Path, *args: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in a tree; fail unless it exits with ``status``."""
+    command = [sys.executable, "-m", "snakemake", *args]
+    done = subprocess.run(command, cwd=where, env=environment(), capture_output=True, text=True, timeout=15 * MINUTES)
+    assert done.returncode == status, f"{' '.join(args)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done
+
+
+def planned(where: Path, *args: str) -> list[Job]:
+    """What a dry run would do, without the final target."""
+    done = snakemake(where, *args, "-n")
+    text = done.stdout + done.stderr
+    jobs = []
+    for block in re.split(r"\n(?=\[|(?:local)?rule )", text):
+        if match := re.match(r"(?:local)?rule (\w+):", block):
+            fields = dict(re.findall(r"^    (\w+): (.*)$", block, re.MULTILINE))
+            command = block.partition("Shell command:")[2]
+            jobs.append(Job(match[1], fields.get("output", ""), fields.get("reason", ""), " ".join(command.split())))
+    if not jobs:
+        assert "Nothing to be done" in text, text
+    return [job for job in jobs if job.output]
+
+
+@functools.cache
+def fresh(tree: Path, *args: str) -> list[Job]:
+    """What a run in a tree would do where nothing has run."""
+    return planned(tree, *args)
+
+
+def rules(jobs: list[Job]) -> set[str]:
+    return {job.rule for job in jobs}
+
+
+def causes(jobs: list[Job]) -> list[Job]:
+    """Of planned jobs, those that run for a reason of their own, not because of another job."""
+    return [job for job in jobs if not job.reason.startswith("Input files updated by another job")]
+
+
+# ---- parsing
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the source tree where nothing has run."""
+    return copy_tree(tmp_path_factory.mktemp("tree"))
+
+
+def test_lint(tree: Path) -> None:
+    assert "in a good condition" in snakemake(tree, "--lint").stderr
+
+
+def test_snakefmt_and_length() -> None:
+    files = [ROOT / "Snakefile", *sorted(ROOT.glob("workflow/rules/*.smk"))]
+    done = subprocess.run([sys.executable, "-m", "snakefmt", "--check", *files], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(files[0].read_text().splitlines()) <= 82
+
+
+@pytest.mark.parametrize(
+    ("args", "tasks"),
+    [
+        ((), {"mlqa", "xnli"}),
+        (("results/tables/mlqa.csv",), {"mlqa"}),
+        (("results/tables/xnli.csv",), {"xnli"}),
+        (("mlqa",), {"mlqa"}),
+        (SMOKE, {"mlqa", "xnli"}),
+        (("--configfile", "configs/sample.yaml"), {"mlqa", "xnli", "xquad"}),
+        (("results/tables/xquad.csv", "--configfile", "configs/sample.yaml", "--config", "sample_dir=/x"), {"xquad"}),
+        (("--workflow-profile", "profiles/slurm"), {"mlqa", "xnli"}),
+        (("--workflow-profile", "profiles/gpu"), {"mlqa", "xnli"}),
+    ],
+    ids=" ".join,
+)
+def test_documented_commands_plan_their_tables(tree: Path, args: tuple[str, ...], tasks: set[str]) -> None:
+    jobs = fresh(tree, *args)
+    assert {Path(job.output.split(",")[0]).stem for job in jobs if job.rule == "table"} == tasks
+    assert rules(jobs) >= set(COMMANDS) - {"alignment_table", "data_table"}
+    assert len(jobs) <= 126
+
+
+def test_rules_are_the_commands(tree: Path) -> None:
+    assert rules(fresh(tree)) == set(COMMANDS)
+
+
+def test_logs_and_benchmarks_have_the_name_of_their_rule(tree: Path) -> None:
+    text = snakemake(tree, "-n").stdout
+    for rule, log, benchmark in re.findall(
+        r"rule (\w+):\n(?:.*\n)*?    log: (\S+)\n(?:.*\n)*?    benchmark: (\S+)", text
+    ):
+        assert log.startswith(f"results/logs/{rule}/")
+        assert benchmark.startswith(f"results/benchmarks/{rule}/")
+
+
+def test_the_data_target_downloads_everything_and_nothing_else(tree: Path) -> None:
+    jobs = fresh(tree, "data", "-j1")
+    assert rules(jobs) == {"download"}
+    assert len(jobs) == len({job.output for job in fresh(tree) if job.rule == "download"})
+
+
+def test_the_dag_is_clean_on_stdout(tree: Path) -> None:
+    assert snakemake(tree, "--dag").stdout.startswith("digraph")
+
+
+def test_no_path_of_this_machine_is_in_a_command(tree: Path) -> None:
+    args = ("--configfile", "configs/sample.yaml", "--config", "sample_dir=/secret/place", "mirror=/secret/mirror")
+    assert not [job for job in fresh(tree, *args) if "/secret" in job.command]
+
+
+def test_gpu_jobs_use_a_gpu_only_where_a_profile_gives_one(tree: Path) -> None:
+    plain = [job for job in fresh(tree) if "--device" in job.command]
+    assert rules(plain) == {"backbone", "pretrain", "finetune", "evaluate"}
+    assert all("--device cpu" in job.command for job in plain)
+    given = [job for job in fresh(tree, "--workflow-profile", "profiles/gpu") if "--device" in job.command]
+    assert all("--device auto" in job.command for job in given)
+
+
+def test_a_real_backbone_needs_no_vocabulary_and_no_running_text(tree: Path) -> None:
+    jobs = fresh(tree, "--config", "backbone={name_or_path: some/model}")
+    assert "tokenizer" not in rules(jobs)
+    assert not [job for job in jobs if "mono" in job.output]
+    assert all("--tokenizer results/models/backbone" in job.command for job in jobs if job.rule == "shards")
+
+
+def test_ready_binaries_are_not_built(tree: Path, tmp_path: Path) -> None:
+    jobs = fresh(tree, "--config", f"align={{binary_dir: {tmp_path}}}")
+    assert "build_fast_align" not in rules(jobs)
+    assert all(f"--tools {tmp_path}" in job.command for job in jobs if job.rule == "align")
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("--config", "langages=[de]"), "unknown key 'langages'; did you mean 'languages'?"),
+        (("--config", "languages=[de,fr]"), "data.parallel has no source for language 'fr'"),
+        (
+            ("--config", "align={source: nowhere}"),
+            "key 'align.source' is 'nowhere'; there is no such folder or archive",
+        ),
+        (("--configfile", "twice.yaml"), "twice.yaml, line 3: key 'text' stands on line 1 already"),
+    ],
+)
+def test_faults_of_the_configuration_are_one_sentence(tree: Path, args: tuple[str, ...], words: str) -> None:
+    (tree / "twice.yaml").write_text("text:\n  max_words: 5\ntext:\n  max_words: 6\n")
+    done = snakemake(tree, "-n", *args, status=1)
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("weam: ")]) == 1
+    assert "Building DAG" not in done.stdout + done.stderr
+
+
+# ---- running
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree in which the smoke configuration has run, eight jobs at a time."""
+    where = copy_tree(tmp_path_factory.mktemp("finished"))
+    snakemake(where, "-j8", *SMOKE)
+    return where
+
+
+@contextlib.contextmanager
+def edited(path: Path, text: str) -> Iterator[None]:
+    """Text is appended to a file for the time of a block."""
+    before = path.read_bytes()
+    path.write_bytes(before + text.encode())
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+
+
+def contents(where: Path, *patterns: str) -> dict[str, bytes]:
+    """Path to bytes of all files that match, but for Snakemake's own."""
+    files = {path for pattern in patterns for path in where.glob(pattern) if path.is_file()}
+    return {str(p.relative_to(where)): p.read_bytes() for p in sorted(files) if not p.name.startswith(".snakemake")}
+
+
+@pytest.mark.workflow
+def test_all_tables_are_made(finished: Path) -> None:
+    for name in ("mlqa", "xnli", "alignment", "data"):
+        for ending in (".csv", ".md", ".provenance.json"):
+            assert (finished / f"results/tables/{name}{ending}").stat().st_size > 0
+    header = (finished / "results/tables/mlqa.csv").read_text().splitlines()[0]
+    assert header == (
+        "system,setting,train_lang,context_lang,question_lang,f1_mean,f1_sd,em_mean,em_sd,n_seeds,n_questions"
+    )
+
+
+@pytest.mark.workflow
+def test_a_second_run_has_nothing_to_do(finished: Path) -> None:
+    assert "Nothing to be done" in snakemake(finished, "-j2", *SMOKE).stderr
+
+
+@pytest.mark.workflow
+def test_touching_the_sources_re_runs_nothing(finished: Path) -> None:
+    for path in finished.rglob("*"):
+        inside = path.relative_to(finished).parts
+        if path.is_file() and inside[0] not in ("results", ".snakemake") and inside[:2] != ("data", "raw"):
+            path.touch()
+    assert planned(finished, *SMOKE) == []
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("weam/table.py", {"table"}),
+        ("weam/metrics/nli.py", {"evaluate"}),
+        ("weam/metrics/aer.py", {"align"}),
+        ("weam/objectives.py", {"backbone", "pretrain", "finetune", "evaluate"}),
+        ("weam/tokenizer.py", {"tokenizer"}),
+        ("weam/text.py", {"text"}),
+        ("weam/build_fast_align.py", {"build_fast_align"}),
+        ("fast_align/src/model.cpp", {"build_fast_align"}),
+        ("weam/mini/world.py", {"download"}),
+        ("weam/configdocs.py", set()),
+        ("README.md", set()),
+    ],
+)
+def test_an_edit_re_runs_exactly_its_rules(finished: Path, module: str, expected: set[str]) -> None:
+    if not (finished / module).exists():
+        pytest.skip(f"no {module}")
+    with edited(finished / module, "\n# an edit\n"):
+        assert rules(causes(planned(finished, *SMOKE))) == expected
+    assert planned(finished, *SMOKE) == []
+
+
+@pytest.mark.workflow
+def test_a_lexicon_re_makes_only_sources_with_its_language(finished: Path) -> None:
+    with edited(finished / "data/mini/de.yaml", "\n# an edit\n"):
+        outputs = {job.output.split("/")[2] for job in causes(planned(finished, *SMOKE))}
+    assert "mini-en-de" in outputs
+    assert not outputs & {"mini-en-es", "mini-en-zh", "mini-squad"}
+
+
+TABLES = {"table", "alignment_table", "data_table"}
+
+
+def overlay(where: Path, text: str) -> tuple[str, ...]:
+    path = where / "overlay.yaml"
+    path.write_text(text)
+    return (*SMOKE, path.name)
+
+
+@pytest.mark.workflow
+def test_a_setting_of_one_language_touches_only_its_jobs(finished: Path) -> None:
+    jobs = planned(finished, *overlay(finished, "text: {max_pairs: {de: 100}}"))
+    assert [job.output.split(",")[0] for job in causes(jobs) if job.rule not in TABLES] == [
+        "results/text/en-de/text.parquet"
+    ]
+    for job in jobs:
+        if job.rule not in TABLES:
+            assert re.search(r"/(en-)?de/", job.output), job.output
+            assert not re.search(r"mbert|multi|mono|backbone", job.output), job.output
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize(
+    ("change", "rule", "inside", "outside"),
+    [
+        ("pretrain: {weam: {cross_weight: 0.5}}", "pretrain", "weam", "tlm|word_align|mbert"),
+        ("finetune: {nli: {learning_rate: 0.001}}", "finetune", "nli|xnli", "qa"),
+        ("finetune: {qa: {max_answer_length: 10}}", "evaluate", "mlqa", "xnli|finetuned"),
+        ("seeds: {finetune: [1, 2]}", "finetune", "-2", "seed[01]-1"),
+        ("align: {heuristic: intersect}", "align", "en-..", "mono|mbert|multi"),
+    ],
+)
+def test_a_setting_re_runs_what_it_affects(finished: Path, change: str, rule: str, inside: str, outside: str) -> None:
+    jobs = [job for job in planned(finished, *overlay(finished, change)) if job.rule not in TABLES]
+    assert rule in rules(jobs)
+    assert jobs[0].rule in rules(causes(jobs))
+    for job in causes(jobs):
+        assert re.search(inside, job.output), job.output
+    for job in jobs:
+        assert not re.search(outside, job.output), job.output
+
+
+@pytest.mark.workflow
+def test_one_job_at_a_time_gives_the_same_tables(finished: Path, tmp_path: Path) -> None:
+    """A model and all that depends on it, tables too, made again one job at a time: the bytes of eight at a time."""
+    where = tmp_path / "again"
+    shutil.copytree(finished, where, symlinks=True)
+    made = ("results/models/weam/de/**/*", "results/finetuned/*/*/weam/de/**/*", "results/scores/*/*/weam/de/**/*")
+    for pattern in ("results/models/weam/de", "results/work", "results/tables"):
+        shutil.rmtree(where / pattern)
+    snakemake(where, "-j1", *SMOKE)
+    before = contents(finished, *made, "results/tables/*")
+    assert len(before) > 10
+    assert contents(where, *made, "results/tables/*") == before
+
+
+@pytest.mark.workflow
+def test_a_killed_run_continues_to_the_same_bytes(finished: Path, tmp_path: Path) -> None:
+    """From nothing, one job at a time, killed while a model trains: unlock, start again, same bytes."""
+    where = copy_tree(tmp_path / "killed")
+    args = ("results/models/weam/de/seed1", *SMOKE)
+    log = where / "results/logs/backbone/backbone.log"
+    with subprocess.Popen(
+        [sys.executable, "-m", "snakemake", "-j1", *args],
+        cwd=where,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        end = time.monotonic() + 5 * MINUTES
+        while process.poll() is None and not log.exists() and time.monotonic() < end:
+            time.sleep(0.1)
+        time.sleep(4)
+        for child in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.send_signal(signal.SIGKILL)
+    assert not (where / "results/models/weam").exists()
+    assert "locked" in snakemake(where, "-j1", *args, status=1).stderr
+    snakemake(where, "--unlock", *SMOKE)
+    snakemake(where, "-j1", *args)
+    made = (
+        "results/text/*/*",
+        "results/align/en-de/*",
+        "results/shards/mono/*",
+        "results/shards/en-de/*",
+        "results/models/tokenizer/*",
+        "results/models/backbone/*",
+        "results/models/weam/de/seed1/*",
+    )
+    after = contents(where, *made)
+    assert len(after) > 15
+    assert after == {name: data for name, data in contents(finished, *made).items() if name in after}
