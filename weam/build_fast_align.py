@@ -157,7 +157,8 @@ def unpack(archive: Path, folder: Path) -> Path:
             with stream, target.open("wb") as out:
                 shutil.copyfileobj(stream, out)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError, RuntimeError) as error:
-        raise UserError(f"{archive}: not a readable .zip or .tar.gz archive ({error}); download it again") from None
+        reason = str(error).splitlines()[0].rstrip(":") if str(error) else type(error).__name__
+        raise UserError(f"{archive}: not a readable .zip or .tar.gz archive ({reason}); download it again") from None
     found = sorted(folder.rglob("CMakeLists.txt"), key=lambda path: (len(path.parts), path))
     if not found:
         raise UserError(f"{archive}: has no CMakeLists.txt; give an archive of FastAlign's sources")

@@ -1,0 +1,263 @@
+"""The align stage through the command line, with the real programs and with broken ones."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from aligner import align, call, tools
+from releases import make_release
+from test_fast_align import make_pairs
+
+from weam.cli import main
+
+Pair = tuple[list[str], list[str]]
+PAIRS = make_pairs(120)
+GOLD = "W1 w2\tw1 W2\t0-0 1-1\nw3\tw3 the\t0-0\n"
+
+
+def write_text(path: Path, pairs: list[Pair], group: int = 7) -> Path:
+    sources, targets = [list(side) for side in zip(*pairs, strict=True)] if pairs else [[], []]
+    columns = {
+        "id": pa.array(range(len(pairs)), pa.int64()),
+        "source_words": pa.array(sources, pa.list_(pa.string())),
+        "target_words": pa.array(targets, pa.list_(pa.string())),
+    }
+    pq.write_table(pa.table(columns), path, row_group_size=group)
+    return path
+
+
+def run(folder: Path, text: Path, *more: object, settings: str = "{}", folder_of_tools: Path | None = None) -> int:
+    out = folder / "out"
+    options = ["--text", text, "--languages", "en", "de", "--tools", folder_of_tools or tools(), "--settings", settings]
+    options += ["--out", out / "links.txt", "--quality", out / "quality.json", *more]
+    return main(["align", *map(str, options)])
+
+
+def lines(folder: Path, name: str) -> list[str]:
+    return (folder / "out" / f"{name}.txt").read_text(encoding="ascii").split("\n")[:-1]
+
+
+def quality(folder: Path) -> Any:
+    return json.loads((folder / "out" / "quality.json").read_text(encoding="utf-8"))
+
+
+def as_text(pairs: list[Pair], lower: bool = True) -> str:
+    text = "".join(f"{' '.join(source)} ||| {' '.join(target)}\n" for source, target in pairs)
+    return text.lower() if lower else text
+
+
+def gold_release(folder: Path, text: str = GOLD) -> Path:
+    return make_release(folder / "gold", "xlwa", ["en", "de"], {"en-de.test.tsv": text})
+
+
+def test_links_are_those_of_the_programs(tmp_path: Path) -> None:
+    assert run(tmp_path, write_text(tmp_path / "text.parquet", PAIRS)) == 0
+    for name, more in (("forward", []), ("reverse", ["-r"])):
+        expected = call("fast_align", "-i", "-", "-dov", *more, text=as_text(PAIRS)).stdout.decode()
+        assert "".join(line + "\n" for line in lines(tmp_path, name)) == expected
+    joined = call(
+        "atools", "-i", tmp_path / "out" / "forward.txt", "-j", tmp_path / "out" / "reverse.txt", "-c",
+        "grow-diag-final-and",
+    )  # fmt: skip
+    assert lines(tmp_path, "links") == joined.stdout.decode().splitlines()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "forward.txt",
+        "links.txt",
+        "quality.json",
+        "reverse.txt",
+    ]
+
+
+def test_quality(tmp_path: Path) -> None:
+    run(tmp_path, write_text(tmp_path / "text.parquet", PAIRS))
+    links = [[tuple(map(int, link.split("-"))) for link in line.split()] for line in lines(tmp_path, "links")]
+    source = sum(len(source) for source, _ in PAIRS)
+    target = sum(len(target) for _, target in PAIRS)
+    assert quality(tmp_path) == {
+        "pair": "en-de",
+        "sentences": len(PAIRS),
+        "links": sum(map(len, links)),
+        "links_per_word": pytest.approx(sum(map(len, links)) / source),
+        "aligned_source": pytest.approx(sum(len({i for i, _ in line}) for line in links) / source),
+        "aligned_target": pytest.approx(sum(len({j for _, j in line}) for line in links) / target),
+        "gold": None,
+    }
+    assert 0.5 < quality(tmp_path)["aligned_target"] < 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "options"),
+    [
+        ('{"iterations": 2}', "-dov -I2"),
+        ('{"favor_diagonal": false}', "-ov"),
+        ('{"optimize_tension": false}', "-dv"),
+        ('{"variational_bayes": false}', "-do"),
+        ('{"null_probability": 0.3}', "-dov -q 0.3"),
+        ('{"lowercase": false}', "-dov"),
+    ],
+)
+def test_settings_reach_the_program(settings: str, options: str, tmp_path: Path) -> None:
+    pairs = [([w.upper() if k % 3 else w for k, w in enumerate(source)], target) for source, target in PAIRS]
+    run(tmp_path, write_text(tmp_path / "text.parquet", pairs), settings=settings)
+    text = as_text(pairs, lower='"lowercase": false' not in settings)
+    assert (
+        lines(tmp_path, "forward")
+        == call("fast_align", "-i", "-", *options.split(), text=text).stdout.decode().split("\n")[:-1]
+    )
+    if '"null' in settings or '"lower' in settings:
+        default = call("fast_align", "-i", "-", "-dov", text=as_text(pairs)).stdout.decode().split("\n")[:-1]
+        assert lines(tmp_path, "forward") != default
+
+
+def test_heuristic(tmp_path: Path) -> None:
+    text = write_text(tmp_path / "text.parquet", PAIRS)
+    run(tmp_path, text, settings='{"heuristic": "intersect"}')
+    both = zip(lines(tmp_path, "forward"), lines(tmp_path, "reverse"), strict=True)
+    expected = [set(f.split()) & set(r.split()) for f, r in both]
+    assert [set(line.split()) for line in lines(tmp_path, "links")] == expected
+
+
+def test_gold_is_aligned_with_the_corpus_scored_and_cut_off(tmp_path: Path) -> None:
+    gold = gold_release(tmp_path)
+    assert run(tmp_path, write_text(tmp_path / "text.parquet", PAIRS), "--gold", gold) == 0
+    text = as_text(PAIRS) + "w1 w2 ||| w1 w2\nw3 ||| w3 the\n"
+    whole = call("fast_align", "-i", "-", "-dov", text=text).stdout.decode().splitlines()
+    assert lines(tmp_path, "forward") == whole[:-2]
+    scores = quality(tmp_path)["gold"]
+    assert scores["sentences"] == 2
+    assert list(scores) == ["sentences", "forward", "reverse", "symmetrised"]
+    found = [set(line.split()) for line in whole[-2:]]
+    right = len(found[0] & {"0-0", "1-1"}) + len(found[1] & {"0-0"})
+    count = sum(map(len, found))
+    assert scores["forward"]["recall"] == pytest.approx(right / 3)
+    assert scores["forward"]["aer"] == pytest.approx(1 - 2 * right / (3 + count))
+    assert quality(tmp_path)["sentences"] == len(PAIRS)
+
+
+def test_strange_words_keep_their_positions(tmp_path: Path) -> None:
+    strange = ["|||", "<eps>", "a b", "\t", "", "\ufeff", "x\ny", "\r", "z\u2028\u00a0", "İ", "\0"]
+    first = (["\ufeff", *strange], [*strange, "|||"])
+    text = write_text(tmp_path / "text.parquet", [first, *PAIRS, (strange, strange)])
+    assert run(tmp_path, text, settings='{"heuristic": "union"}') == 0
+    assert len(lines(tmp_path, "links")) == len(PAIRS) + 2
+    plain = [f"q{k}" for k in range(len(strange))]
+    # One name for each strange word that stays apart from the others, and one for those that become "_".
+    names = {"\t": "_", "": "_", "\ufeff": "_", "\r": "_", "\0": "_"}
+    rename = {word: names.get(word, plain[k]) for k, word in enumerate(strange)}
+    renamed = [
+        ([rename.get(w, w) for w in s], [rename.get(w, w) for w in t]) for s, t in [first, *PAIRS, (strange,) * 2]
+    ]
+    expected = call("fast_align", "-i", "-", "-dov", text=as_text(renamed)).stdout.decode().splitlines()
+    assert lines(tmp_path, "forward") == expected
+
+
+def test_empty_side_and_leftovers_of_a_killed_run(tmp_path: Path) -> None:
+    (tmp_path / "out" / ".links.txt.work").mkdir(parents=True)
+    (tmp_path / "out" / ".links.txt.work" / "corpus.txt").write_text("old")
+    pairs: list[Pair] = [*PAIRS[:5], ([], ["x"]), *PAIRS[5:]]
+    assert run(tmp_path, write_text(tmp_path / "text.parquet", pairs)) == 0
+    assert lines(tmp_path, "links")[5] == ""
+    assert not (tmp_path / "out" / ".links.txt.work").exists()
+
+
+def test_the_programs_are_heard(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run(tmp_path, write_text(tmp_path / "text.parquet", PAIRS))
+    error = capfd.readouterr().err
+    assert len(re.findall("expected target length", error)) == 2
+    assert "align: 120/120 pairs" in error
+
+
+def program(folder: Path, name: str, script: str) -> None:
+    (folder / name).write_text("#!/bin/sh\n" + script)
+    (folder / name).chmod(0o755)
+
+
+REAL = 'exec "{tools}/fast_align" "$@"\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "message"),
+    [
+        ("fast_align", "echo no memory >&2; exit 3\n", "ended with status 3 in the forward direction"),
+        ("fast_align", "kill -9 $$\n", "was killed by signal 9 in the forward direction; does it have enough memory?"),
+        ("fast_align", "sed 's/.*//' \"$2\"\n", "not one link in 120 pairs"),
+        ("fast_align", "echo 0-0\n", "forward links: 1 lines for 120 pairs"),
+        ("fast_align", "sed 's/.*/0-0/' \"$2\"; echo 0-0\n", "forward links: 121 lines for 120 pairs"),
+        ("fast_align", "sed 's/.*/0-99/' \"$2\"\n", "forward links, line 1: link 0-99 points outside the pair"),
+        ("fast_align", "sed 's/.*/nan/' \"$2\"\n", "forward links, line 1: 'nan' is not a link"),
+        ("atools", "exit 1\n", "atools: ended with status 1 in the symmetrisation"),
+        ("atools", "echo\n", "symmetrised links: 1 lines for 120 pairs"),
+    ],
+)
+def test_programs_that_fail(
+    name: str, script: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    for tool in ("fast_align", "atools"):
+        shutil.copy(tools() / tool, folder / tool)
+    if name == "fast_align" and script.startswith(("sed", "echo 0")):
+        program(folder, "atools", 'cat "$2"\n')
+    program(folder, name, script)
+    assert run(tmp_path, write_text(tmp_path / "text.parquet", PAIRS), folder_of_tools=folder) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("weam align: error: ")
+    assert message in error
+    assert not (tmp_path / "out" / "links.txt").exists()
+    assert not (tmp_path / "out" / "quality.json").exists()
+
+
+def test_missing_and_unfit_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = write_text(tmp_path / "text.parquet", PAIRS)
+    (tmp_path / "tools").mkdir()
+    assert run(tmp_path, text, folder_of_tools=tmp_path / "tools") == 1
+    assert "has no program fast_align; run the build_fast_align stage" in capsys.readouterr().err
+    for name in ("fast_align", "atools"):
+        (tmp_path / "tools" / name).write_bytes(b"\x7fELF not really")
+        (tmp_path / "tools" / name).chmod(0o755)
+    assert run(tmp_path, text, folder_of_tools=tmp_path / "tools") == 1
+    assert "fast_align: cannot be run (Exec format error)" in capsys.readouterr().err
+
+
+def test_faults_of_the_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def message(text: Path, *more: object, settings: str = "{}") -> str:
+        assert run(tmp_path, text, *more, settings=settings) == 1
+        return capsys.readouterr().err.splitlines()[-1]
+
+    good = write_text(tmp_path / "text.parquet", PAIRS)
+    (tmp_path / "bad.parquet").write_text("bad")
+    pq.write_table(pa.table({"text": ["a"]}), tmp_path / "mono.parquet")
+    assert "does not exist; run the text stage" in message(tmp_path / "no.parquet")
+    assert "not a Parquet file" in message(tmp_path / "bad.parquet")
+    assert "has no column source_words" in message(tmp_path / "mono.parquet")
+    assert "has no pairs" in message(write_text(tmp_path / "empty.parquet", []))
+    assert "unknown key 'iteration'; did you mean 'iterations'?" in message(good, settings='{"iteration": 3}')
+    assert "line 1: 2 columns" in message(good, "--gold", gold_release(tmp_path, "a\tb\n"))
+    assert "pairs are of en and one other language" in message(good, "--languages", "de", "en")
+
+
+@pytest.mark.realdata
+def test_alignment_error_rate_of_tatoeba_and_the_bicici_gold(shared_data: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(shared_data / "manythings" / "deu-eng.zip") as archive:
+        rows = archive.read("deu.txt").decode("utf-8").split("\n")[:30_000]
+    pairs = [tuple(re.findall(r"\w+|[^\w\s]", side) for side in row.split("\t")[:2]) for row in rows]
+    gold = make_release(
+        tmp_path / "gold",
+        "bicici",
+        ["en", "de"],
+        {"gold.zip": (shared_data / "align" / "de-en-bicici-100.zip").read_bytes()},
+    )
+    assert run(tmp_path, write_text(tmp_path / "text.parquet", pairs, 5000), "--gold", gold) == 0  # type: ignore[arg-type]
+    scores = quality(tmp_path)["gold"]
+    # Measured with this text: forward 0.390, reverse 0.357, symmetrised 0.362.
+    assert scores["forward"]["aer"] == pytest.approx(0.390, abs=0.005)
+    assert scores["reverse"]["aer"] == pytest.approx(0.357, abs=0.005)
+    assert scores["symmetrised"]["aer"] == pytest.approx(0.362, abs=0.005)
