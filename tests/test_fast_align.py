@@ -109,6 +109,12 @@ def test_is_the_same_on_every_run() -> None:
     assert align(as_text(PAIRS), "-dov") == align(as_text(PAIRS), "-d", "-o", "-v")
 
 
+def test_ties() -> None:
+    assert align("a a ||| b b\n", "-v", "-N") == ["0-0 0-1"]  # the lowest source position
+    assert align("a b ||| c d\n", "-v", "-I", "1") == [""]  # the empty word before all
+    assert align("a b ||| c d\n", "-v", "-I", "1", "-r", "-N") == ["0-0 1-0"]
+
+
 def test_scores() -> None:
     lines = align(as_text(PAIRS), "-dov", "-s")
     plain = align(as_text(PAIRS), "-dov")
