@@ -417,6 +417,9 @@ def test_pronouns_only_where_a_subject_may_stand(grammars: dict[str, Grammar], c
             text = grammar.text(grammar.statement(Statement((fact,), (clause,), "plain", pronoun=True)))
             assert not re.search(wrong, text), text
             assert "  " not in text
+            template = grammar.language.relations[name].clauses[clause]["main"]
+            if any(piece.slot == "p" and piece.after for piece in template):
+                assert re.search(r"\bAnna'?s\b", text), text  # a possessive is no pronoun
 
 
 def test_english_articles(grammars: dict[str, Grammar]) -> None:
