@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from weam.cli import main
 
-SOURCE = "Is it raining today ? Anna buys a red car and a blue house while Peter sleeps .".split()
-TARGET = "今天 下雨 吗 ? 安娜 买 了 红色 的 汽车 和 蓝色 房子 彼得 睡觉 。".split()
+SOURCE = "Is it raining today ? Anna buys a red car and a blue house while Peter sleeps .".split()  # noqa: SIM905
+TARGET = "今天 下雨 吗 ? 安娜 买 了 红色 的 汽车 和 蓝色 房子 彼得 睡觉 。".split()  # noqa: SIM905
 
 
 def write_text(folder: Path, rows: int = 40, seed: int = 0) -> tuple[Path, Path, Path]:

@@ -28,7 +28,7 @@ def epoch_batches(lengths: Ints, batch_size: int, seed: int, epoch: int) -> list
     generator = rng(seed, epoch, 0)
     order = generator.permutation(len(lengths))
     chunk = batch_size * BUCKET_BATCHES
-    batches = []
+    batches: list[Ints] = []
     for start in range(0, len(order), chunk):
         part = order[start : start + chunk]
         part = part[np.argsort(lengths[part], kind="stable")]

@@ -86,13 +86,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"weam {name}: error: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # the reader of our output has gone: nothing more to say, and no complaint at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:  # a full disk, a missing permission: the system's sentence is the clearest
         print(f"weam {name}: error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"weam {name}: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     return 0

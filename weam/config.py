@@ -91,8 +91,8 @@ class Text(Model):
     )
     deduplicate: bool = Field(True, description="keep the first of identical pairs (or passages)")
     segmenter: dict[str, Literal["word", "char", "space"]] = Field(
-        default_factory=lambda: {"zh": "word"},
-        description="how words are found: word (dictionary for zh, Unicode words and punctuation elsewhere), char, space",
+        default={"zh": "word"},
+        description="how words are found: word (by dictionary in zh, else Unicode words and signs), char, space",
     )
     max_pairs: dict[str, int] = Field(
         default_factory=dict, description="language to the number of pairs kept; none: all"
@@ -151,7 +151,7 @@ class Masking(Optimisation):
 
 
 class Tlm(Masking):
-    """Translation language modelling on the concatenated pair (Conneau and Lample 2019, without language embeddings)."""
+    """Translation language modelling (Conneau and Lample 2019; no language embeddings, positions not reset)."""
 
     epochs: int = Field(2, ge=1, description="passes over the data")
 
@@ -202,9 +202,7 @@ class Finetune(Optimisation):
     translate_train: dict[str, list[str]] = Field(
         default_factory=dict, description="language to sources of training data translated into it"
     )
-    settings: list[Setting] = Field(
-        default_factory=lambda: ["zero-shot", "translate-train"], description="which settings are run"
-    )
+    settings: list[Setting] = Field(default=["zero-shot", "translate-train"], description="which settings are run")
     max_examples: int | None = Field(None, ge=1, description="use only the first examples; null: all")
     learning_rate: float = Field(3e-5, gt=0, description="peak learning rate of AdamW")
     epochs: int = Field(3, ge=1, description="passes over the data")
@@ -271,16 +269,16 @@ class Config(Model):
         description="target languages; English is always the source",
     )
     systems: list[Literal["mbert", "tlm", "word_align", "weam"]] = Field(
-        default_factory=lambda: ["mbert", "tlm", "word_align", "weam"], min_length=1, description="rows of the tables"
+        default=["mbert", "tlm", "word_align", "weam"], min_length=1, description="rows of the tables"
     )
     seeds: Seeds = Field(default_factory=Seeds, description="random seeds")
     sample_dir: str | None = Field(
         None,
-        description="folder that replaces {sample_dir} in source URLs; default: the environment variable WEAM_SHARED_DATA",
+        description="folder that replaces {sample_dir} in source URLs; null: the environment variable WEAM_SHARED_DATA",
     )
     mirror: str | None = Field(
         None,
-        description="folder or URL prefix tried before every source's own URL; files at <mirror>/<source>/<version>/<file>",
+        description="folder or URL prefix tried before every source's own URL, as <mirror>/<source>/<version>/<file>",
     )
     sources: dict[str, Source] = Field(
         default_factory=dict, description="sources of your own, added to workflow/sources.yaml"
@@ -319,7 +317,7 @@ M = TypeVar("M", bound=pydantic.BaseModel)
 
 
 def validate(model: type[M], data: Mapping[str, Any], where: str) -> M:
-    """Build ``model`` from ``data``; the first fault becomes a :class:`UserError` with key, value and what is allowed."""
+    """Build ``model`` from ``data``; a fault becomes a :class:`UserError` with key, value and what is allowed."""
     try:
         return model.model_validate(data)
     except pydantic.ValidationError as error:
@@ -380,7 +378,7 @@ def read_yaml(path: str | Path) -> Any:
     """Read YAML; malformed text and duplicate keys are a :class:`UserError` with file and line."""
     try:
         with open(path, encoding="utf-8") as stream:
-            return yaml.load(stream, _UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+            return yaml.load(stream, _UniqueKeyLoader)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:

@@ -1,11 +1,11 @@
-"""Predict and score a fine-tuned model in its languages: one job for all of them, since loading costs more than predicting."""
+"""Predict and score a fine-tuned model in all its languages in one job: loading costs more than predicting."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -23,7 +23,7 @@ from weam.readers import qa as qa_reader
 from weam.subwords import Subwords
 from weam.train import add_device_arguments, set_device
 
-METRIC = {"mlqa": "mlqa", "xquad": "squad"}
+METRIC: dict[str, Literal["mlqa", "squad"]] = {"mlqa": "mlqa", "xquad": "squad"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
     release = Release(args.manifest)
     subwords = Subwords(args.model)
     model = modeling.load(args.model, family).to(device).eval()
-    settings: Qa | Nli = read_settings(Qa if family == "qa" else Nli, args.settings)
+    settings = read_settings(Qa, args.settings) if family == "qa" else read_settings(Nli, args.settings)
     score_cells = _qa_cells if isinstance(settings, Qa) else _nli_cells
     cells, predictions = score_cells(args, release, model, subwords, settings, device)
     if args.predictions is not None:

@@ -1,4 +1,4 @@
-"""Fine-tune a model on question answering or inference, in English (zero-shot) or on translated data (translate-train)."""
+"""Fine-tune a model on question answering or inference: in English (zero-shot) or on translations (translate-train)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    settings: Qa | Nli = read_settings(Qa if args.family == "qa" else Nli, args.settings)
+    settings = read_settings(Qa, args.settings) if args.family == "qa" else read_settings(Nli, args.settings)
     device = set_device(args)
     examples, steps = read_examples(args, settings)
     subwords = Subwords(args.model)

@@ -37,6 +37,15 @@ def _classes(kind: str) -> dict[Head, Any]:
     }
 
 
+def _quiet() -> None:
+    """Without the library's notices on new heads and its bars for single files."""
+    from transformers.utils import logging
+
+    silence: Any = logging
+    silence.set_verbosity_error()
+    silence.disable_progress_bar()
+
+
 def load(folder: str | Path, head: Head) -> Any:
     """Load a model with the given head; a head that the folder does not hold is initialised (seed before calling).
 
@@ -45,8 +54,6 @@ def load(folder: str | Path, head: Head) -> Any:
     Raises:
         UserError: not a model folder, weights missing or broken, or neither a bert nor an xlm-roberta model.
     """
-    from transformers.utils import logging
-
     folder = Path(folder)
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: not a model folder (no config.json); give a folder made by backbone or pretrain")
@@ -55,8 +62,7 @@ def load(folder: str | Path, head: Head) -> Any:
         raise UserError(f"{folder}: model type {kind!r} is not supported; use a bert or xlm-roberta model")
     if not (folder / "model.safetensors").is_file():
         raise UserError(f"{folder}: no model.safetensors; convert the weights to safetensors or fetch them again")
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    _quiet()
     extra = {"id2label": dict(enumerate(NLI_LABELS)), "label2id": {n: i for i, n in enumerate(NLI_LABELS)}}
     try:
         return _classes(kind)[head].from_pretrained(folder, use_safetensors=True, **(extra if head == "nli" else {}))
@@ -75,7 +81,7 @@ def load(folder: str | Path, head: Head) -> Any:
 
 def from_scratch(settings: Backbone, subwords: Subwords) -> Any:
     """A randomly initialised masked language model as the settings say (seed before calling)."""
-    shared = {
+    shared: dict[str, Any] = {
         "vocab_size": subwords.template.vocab_size,
         "num_hidden_layers": settings.layers,
         "hidden_size": settings.hidden_size,
@@ -87,7 +93,7 @@ def from_scratch(settings: Backbone, subwords: Subwords) -> Any:
     }
     if settings.hidden_size % settings.heads:
         raise UserError(
-            f"backbone.hidden_size {settings.hidden_size} is not a multiple of backbone.heads {settings.heads}; change one"
+            f"backbone.hidden_size {settings.hidden_size} is no multiple of backbone.heads {settings.heads}; change one"
         )
     if settings.type == "bert":
         from transformers import BertConfig, BertForMaskedLM
@@ -116,9 +122,7 @@ def max_length(model: Any) -> int:
 
 def save(model: Any, tokenizer: str | Path, out: str | Path, training: dict[str, Any], metrics: str = "") -> None:
     """Write a Hugging Face model folder with its tokenizer, ``training.json`` and ``metrics.jsonl``, atomically."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
+    _quiet()
     with atomic_path(out) as folder:
         model.save_pretrained(folder)
         for name in TOKENIZER_FILES:

@@ -5,7 +5,8 @@ Shapes: B sequences, L positions, D width, M masked rows, E edges to aligned par
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,8 @@ from weam.config import WordAlign
 from weam.pairs import MaskedBatch, Sequences, WordBatch
 
 
-class Loss(NamedTuple):
+@dataclass(frozen=True)
+class Loss:
     """``total / count`` is the loss of the batch; ``parts`` are shown in the log (means over the batch)."""
 
     total: Tensor
@@ -39,7 +41,7 @@ def encode(encoder: Any, inputs: Sequences, device: torch.device) -> Tensor:
     arguments = {"input_ids": tensor(inputs.ids, device), "attention_mask": tensor(inputs.attention, device)}
     if inputs.segments is not None:
         arguments["token_type_ids"] = tensor(inputs.segments, device)
-    h_BLD = encoder(**arguments).last_hidden_state
+    h_BLD: Tensor = encoder(**arguments).last_hidden_state
     return h_BLD.reshape(-1, h_BLD.shape[-1])
 
 
@@ -76,8 +78,9 @@ def masked_loss(
 ) -> Loss:
     """Masked prediction; with ``cross_weight`` (lambda) above 0, WEAM; with 0, MLM or TLM, bit for bit.
 
-    L = L_mp + lambda L_cp, both sums over the same M masked rows with the original token as label. L_mp reads R, L_cp the
-    exchanged R; a masked row without a partner is the same row in both, so its loss is computed once and counted twice.
+    L = L_mp + lambda L_cp, both sums over the same M masked rows with the original token as label. L_mp reads R, L_cp
+    the exchanged R; a masked row without a partner is the same row in both, so its loss is computed once and counted
+    twice.
     """
     r_ND = encode(model.base_model, batch.inputs, device)
     positions, labels = tensor(batch.positions, device), tensor(batch.labels, device)

@@ -200,29 +200,38 @@ class WordBatch(NamedTuple):
 
 def word_batch(shards: Shards, index: Ints) -> WordBatch:
     """Pairs for word alignment; [CLS]-[CLS] and [SEP]-[SEP] (their first prefix and suffix tokens) count as links."""
-    template = shards.template
-    sides, spans, ends = [], [], []
-    for side in ("source", "target"):
-        rows = [shards.row(f"{side}_ids", i) for i in index]
-        inputs = join(rows, None, template)
-        width = inputs.ids.shape[1]
-        side_spans, side_ends = [], []
+    source, target = _word_side(shards, index, "source"), _word_side(shards, index, "target")
+    links = []
+    for side, column in ((source, "one_source"), (target, "one_target")):
+        pieces: list[Ints] = []
         for number, i in enumerate(index):
-            words = shards.row(f"{side}_word", i).astype(np.int64)
-            start = number * width + len(template.prefix)
-            known = np.unique(words)
-            span = np.full((int(words[-1]) + 1, 2), -1)
-            span[known, 0] = start + np.searchsorted(words, known)
-            span[known, 1] = start + np.searchsorted(words, known, side="right") - 1
-            side_spans.append(span)
-            side_ends.append([number * width, start + len(rows[number])])
-        sides.append(inputs)
-        spans.append(side_spans)
-        ends.append(side_ends)
-    links: list[list[Any]] = [[], []]
+            pieces += [side.words[number][shards.row(column, i).astype(np.int64)], side.ends[number]]
+        links.append(np.concatenate(pieces))
+    words = np.concatenate(source.words)
+    return WordBatch(source.inputs, target.inputs, links[0], links[1], words[words[:, 0] >= 0])
+
+
+class _WordSide(NamedTuple):
+    inputs: Sequences
+    words: list[Ints]
+    """per pair: span of each word, -1 for a word without sub-words"""
+    ends: list[Ints]
+    """per pair: spans of the first special token and of the one after the sentence"""
+
+
+def _word_side(shards: Shards, index: Ints, side: str) -> _WordSide:
+    template = shards.template
+    rows = [shards.row(f"{side}_ids", i) for i in index]
+    inputs = join(rows, None, template)
+    width = inputs.ids.shape[1]
+    spans, ends = [], []
     for number, i in enumerate(index):
-        for side, name in enumerate(("one_source", "one_target")):
-            links[side].append(spans[side][number][shards.row(name, i).astype(np.int64)])
-            links[side].append(np.repeat(np.array(ends[side][number])[:, None], 2, axis=1))
-    words = np.concatenate(spans[0])
-    return WordBatch(sides[0], sides[1], np.concatenate(links[0]), np.concatenate(links[1]), words[words[:, 0] >= 0])
+        words = shards.row(f"{side}_word", i).astype(np.int64)
+        start = number * width + len(template.prefix)
+        known = np.unique(words)
+        span = np.full((int(words[-1]) + 1, 2), -1, dtype=np.int64)
+        span[known, 0] = start + np.searchsorted(words, known)
+        span[known, 1] = start + np.searchsorted(words, known, side="right") - 1
+        spans.append(span)
+        ends.append(np.array([[number * width] * 2, [start + len(rows[number])] * 2]))
+    return _WordSide(inputs, spans, ends)

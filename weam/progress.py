@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
@@ -24,7 +24,7 @@ class Progress:
         self.initial = done
         self.note = ""
         self.start = self.last = time.monotonic()
-        self.bar: tqdm | None = None
+        self.bar: tqdm[NoReturn] | None = None
         if sys.stderr.isatty():
             self.bar = tqdm(total=total, initial=done, desc=name, unit=f" {unit}", file=sys.stderr, mininterval=0.5)
 

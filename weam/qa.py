@@ -1,7 +1,7 @@
 """Question answering: windows over long contexts, training targets, and answers cut by character offsets.
 
-A window is ``prefix question middle context[a:b] suffix``. Windows start every ``window_step`` sub-words of the context (a
-step, not an overlap). Answers are cut from the context by character offsets, never joined from tokens.
+A window is ``prefix question middle context[a:b] suffix``. Windows start every ``window_step`` sub-words of the context
+(a step, not an overlap). Answers are cut from the context by character offsets, never joined from tokens.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write Parquet shards: sub-words of both sides and the word links projected to them, so that training needs no tokenizer.
+"""Write Parquet shards: sub-words of both sides and the links between them, so that training needs no tokenizer.
 
 Each sentence is tokenised as it stands (not word by word: SentencePiece would see spaces that are not there) and every
 sub-word is given to the word that its first character belongs to.

@@ -46,8 +46,8 @@ def passages(path: Path) -> Iterator[str]:
 def train_wordpiece(texts: Iterator[str], vocab_size: int, folder: Path) -> None:
     """Write a cased BertTokenizer with about ``vocab_size`` WordPieces (every character has one) into ``folder``.
 
-    The trainer breaks ties by id, and numbers the inner characters (``##x``) in the order of a randomised hash table. They
-    are therefore numbered beforehand, as special tokens, so that one text always gives one vocabulary.
+    The trainer breaks ties by id, and numbers the inner characters (``##x``) in the order of a randomised hash table.
+    They are therefore numbered beforehand, as special tokens, so that one text always gives one vocabulary.
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
     from transformers import BertTokenizer
