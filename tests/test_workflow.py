@@ -271,7 +271,7 @@ def test_touching_the_sources_re_runs_nothing(finished: Path) -> None:
         ("weam/table.py", {"table"}),
         ("weam/metrics/nli.py", {"evaluate"}),
         ("weam/metrics/aer.py", {"align"}),
-        ("weam/objectives.py", {"backbone", "pretrain", "finetune", "evaluate"}),
+        ("weam/objectives.py", {"backbone"}),
         ("weam/tokenizer.py", {"tokenizer"}),
         ("weam/text.py", {"text"}),
         ("weam/build_fast_align.py", {"build_fast_align"}),
@@ -282,11 +282,11 @@ def test_touching_the_sources_re_runs_nothing(finished: Path) -> None:
     ],
 )
 def test_an_edit_re_runs_exactly_its_rules(finished: Path, module: str, expected: set[str]) -> None:
+    """The first rules of the chain that use a module run for its sake, the later ones because these do."""
     if not (finished / module).exists():
         pytest.skip(f"no {module}")
     with edited(finished / module, "\n# an edit\n"):
         assert rules(causes(planned(finished, *SMOKE))) == expected
-    assert planned(finished, *SMOKE) == []
 
 
 @pytest.mark.workflow
@@ -344,13 +344,18 @@ def test_one_job_at_a_time_gives_the_same_tables(finished: Path, tmp_path: Path)
     """A model and all that depends on it, tables too, made again one job at a time: the bytes of eight at a time."""
     where = tmp_path / "again"
     shutil.copytree(finished, where, symlinks=True)
-    made = ("results/models/weam/de/**/*", "results/finetuned/*/*/weam/de/**/*", "results/scores/*/*/weam/de/**/*")
-    for pattern in ("results/models/weam/de", "results/work", "results/tables"):
-        shutil.rmtree(where / pattern)
+    folders = (
+        "results/models/weam/de",
+        "results/finetuned/*/*/weam/de",
+        "results/scores/*/*/weam/de",
+        "results/tables",
+    )
+    for folder in [folder for pattern in folders for folder in where.glob(pattern)]:
+        shutil.rmtree(folder)
     snakemake(where, "-j1", *SMOKE)
-    before = contents(finished, *made, "results/tables/*")
-    assert len(before) > 10
-    assert contents(where, *made, "results/tables/*") == before
+    before = contents(finished, *(f"{folder}/**/*" for folder in folders))
+    assert len(before) > 30
+    assert contents(where, *(f"{folder}/**/*" for folder in folders)) == before
 
 
 @pytest.mark.workflow

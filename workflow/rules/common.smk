@@ -283,17 +283,17 @@ def device(wildcards, resources):
 
 def memory(base, per_input_mb=0):
     """MB of memory: a base and a share of the input's size, more with each attempt."""
-
-    def mem_mb(wildcards, input, attempt):
-        return int((base + per_input_mb * input.size_mb) * attempt)
-
-    return mem_mb
+    return growing(base, per_input_mb)
 
 
 def minutes(base, per_input_mb=0):
     """Minutes of run time: a base and a share of the input's size, more with each attempt."""
+    return growing(base, per_input_mb)
 
-    def runtime(wildcards, input, attempt):
-        return int((base + per_input_mb * input.size_mb) * attempt)
 
-    return runtime
+def growing(base, per_input_mb):
+    if not per_input_mb:
+        return lambda wildcards, attempt: base * attempt
+    return lambda wildcards, input, attempt: int(
+        (base + per_input_mb * input.size_mb) * attempt
+    )
