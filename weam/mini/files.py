@@ -79,7 +79,7 @@ def write_file(name: str, settings: Mini, lexicons: Path, out: Path) -> None:
 
 def _pairs(speakers: Speakers, code: str) -> list[tuple[str, str]]:
     """Sentence pairs (English, other) with some damaged: a duplicate, an empty side, too long, a wrong ratio."""
-    sampler = speakers.sampler(f"parallel/{code}", "train")
+    sampler = speakers.sampler(f"parallel/{code}", "text")
     rng = speakers.rng(f"noise/{code}")
     english, other = speakers.grammars["en"], speakers.grammars[code]
     pairs: list[tuple[str, str]] = []
@@ -144,7 +144,7 @@ def _moses(speakers: Speakers, codes: Sequence[str], out: Path) -> None:
 def _json_lines(speakers: Speakers, codes: Sequence[str], out: Path) -> None:
     pairs = _pairs(speakers, "zh")
     lines = [json.dumps({"english": left, "chinese": right}, ensure_ascii=False) + "\n" for left, right in pairs]
-    sampler = speakers.sampler("parallel-valid/zh", "dev")
+    sampler = speakers.sampler("parallel-valid/zh", "text")
     valid = []
     for _ in range(max(1, len(pairs) // 50)):
         said = _utterance(sampler)
@@ -155,7 +155,7 @@ def _json_lines(speakers: Speakers, codes: Sequence[str], out: Path) -> None:
 
 def _gold(speakers: Speakers, codes: Sequence[str], out: Path) -> None:
     (code,) = (code for code in codes if code != "en")
-    sampler = speakers.sampler(f"gold/{code}", "test")
+    sampler = speakers.sampler(f"gold/{code}", "text")
     lines = []
     for _ in range(speakers.settings.gold_pairs):
         said = _utterance(sampler)[:1]
@@ -175,7 +175,7 @@ def _spaced(tokens: Iterable[Token]) -> str:
 def _monolingual(speakers: Speakers, codes: Sequence[str], out: Path) -> None:
     (code,) = codes
     grammar = speakers.grammars[code]
-    sampler = speakers.sampler(f"mono/{code}", "train")
+    sampler = speakers.sampler(f"mono/{code}", "text")
     lines = [grammar.passage(_document(grammar, sampler)).text + "\n" for _ in range(speakers.settings.documents)]
     with open(out, "wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as stream:
         stream.write("".join(lines).encode())

@@ -11,7 +11,8 @@ from weam.mini.grammar import Fact, Statement
 from weam.mini.lexicon import Language, World
 
 T = TypeVar("T")
-Split = Literal["train", "dev", "test"]
+Split = Literal["train", "dev", "test", "text"]
+"""Task data; or running text and pairs, which may state any fact: one never stated could be ruled out by a model."""
 _RESERVED: dict[int, Split] = {0: "dev", 1: "test", 2: "test"}
 _PARTS = 20
 
@@ -37,7 +38,7 @@ class Inference(NamedTuple):
 
 
 def split_of(person: str, relation: str, value: str) -> Split:
-    """The split that a fact belongs to: 5 % of all facts are seen in dev only, 10 % in test only."""
+    """The split of the tasks that a fact belongs to: 5 % of all facts are in dev only, 10 % in test only."""
     return _RESERVED.get(zlib.crc32(f"{person}/{relation}/{value}".encode()) % _PARTS, "train")
 
 
@@ -55,14 +56,14 @@ class Sampler:
         self._values: dict[tuple[str, str], list[str]] = {}
 
     def values(self, person: str, relation: str) -> list[str]:
-        """All values with which the person's fact belongs to the sampler's split."""
+        """All values with which the person's fact may be said in the sampler's split."""
         if (person, relation) not in self._values:
             domain = self.world.relations[relation].value
             gender = self.world.persons[person]
             self._values[person, relation] = [
                 value
                 for value in self.world.concepts[domain]
-                if split_of(person, relation, value) == self.split
+                if self.split in ("text", split_of(person, relation, value))
                 and not (domain == "person" and self.world.persons[value] == gender)
             ]
         return self._values[person, relation]
