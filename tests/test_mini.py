@@ -158,8 +158,10 @@ def test_parallel_corpora_are_parallel_and_slightly_damaged(folder: Path) -> Non
     for pairs in corpora:
         assert len(pairs) == SETTINGS.pairs
         empty = [pair for pair in pairs if not all(pair)]
-        long = [pair for pair in pairs if len(pair[0]) > 1000]
-        wrong = [pair for pair in pairs if pair[0].count(".") >= 6 and len(re.findall("[.?。？]", pair[1])) < 3]
+        long = [pair for pair in pairs if all(len(re.findall("[.?。？]", text)) >= 40 for text in pair)]
+        wrong = [
+            pair for pair in pairs if len(re.findall("[.?]", pair[0])) >= 8 and len(re.findall("[.?。？]", pair[1])) < 3
+        ]
         twice = [pair for pair, count in collections.Counter(pairs).items() if count > 1]
         assert empty
         assert long
@@ -397,7 +399,7 @@ def test_no_slot_is_left_and_blanks_are_right(folder: Path) -> None:
             elif line:
                 assert line.lstrip("¿")[0].isupper(), line
                 assert line[-1] in ".?", line
-                assert all(start.isupper() for start in re.findall(r"[.?] ¿?(\w)", line)), line
+                assert not any(start.islower() for start in re.findall(r"[.?] ¿?(\w)", line)), line
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
@@ -466,11 +468,11 @@ def test_german_endings_and_verbs(grammars: dict[str, Grammar]) -> None:
         if re.match(r"Paul (hat gestern|hat) ", sentence):
             assert not re.search(r"\bein [a-zäöüß]+er ", sentence), sentence  # accusative, not nominative
         if sentence.startswith("Jeder weiß, dass ") and ", den " not in sentence and "gekauft hat" not in sentence:
-            verbs = "geboren wurde|ist|lebt|gereist ist|verbracht hat|arbeitet|spielt|hat|isst|lernt|nimmt|fährt|heißt"
+            verbs = "geboren wurde|ist|lebt|gereist ist|verbracht hat|arbeitet|spielt|hat|isst|lernt|nimmt|fährt|heißt|beträgt"
             assert re.search(rf" (?:{verbs})\.$", sentence), sentence
         if sentence.startswith("Tatsächlich"):
             finite = sentence.split(" ")[1]
-            verbs = "wurde ist lebt hat arbeitet spielt isst lernt nimmt fährt heißt war"
+            verbs = "wurde ist lebt hat arbeitet spielt isst lernt nimmt fährt heißt war beträgt"
             assert finite in verbs.split(), sentence
     text = "\n".join(sentences)
     assert "Anna ist Köchin." in text
