@@ -468,7 +468,7 @@ def test_german_endings_and_verbs(grammars: dict[str, Grammar]) -> None:
         if re.match(r"Paul (hat gestern|hat) ", sentence):
             assert not re.search(r"\bein [a-zäöüß]+er ", sentence), sentence  # accusative, not nominative
         if sentence.startswith("Jeder weiß, dass ") and ", den " not in sentence and "gekauft hat" not in sentence:
-            verbs = "geboren wurde|ist|lebt|gereist ist|verbracht hat|arbeitet|spielt|hat|isst|lernt|nimmt|fährt|heißt|beträgt"
+            verbs = "wurde|ist|lebt|hat|arbeitet|spielt|isst|lernt|nimmt|fährt|heißt|beträgt"
             assert re.search(rf" (?:{verbs})\.$", sentence), sentence
         if sentence.startswith("Tatsächlich"):
             finite = sentence.split(" ")[1]
