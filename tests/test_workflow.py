@@ -323,7 +323,7 @@ def test_a_setting_of_one_language_touches_only_its_jobs(finished: Path) -> None
     ("change", "rule", "inside", "outside"),
     [
         ("pretrain: {weam: {cross_weight: 0.5}}", "pretrain", "weam", "tlm|word_align|mbert"),
-        ("finetune: {nli: {learning_rate: 0.001}}", "finetune", "nli|xnli", "qa"),
+        ("finetune: {nli: {learning_rate: 0.002}}", "finetune", "nli|xnli", "qa"),
         ("finetune: {qa: {max_answer_length: 10}}", "evaluate", "mlqa", "xnli|finetuned"),
         ("seeds: {finetune: [1, 2]}", "finetune", "-2", "seed[01]-1"),
         ("align: {heuristic: intersect}", "align", "en-..", "mono|mbert|multi"),
