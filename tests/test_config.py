@@ -33,6 +33,7 @@ def changed(key: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
+        ("data.monolingual", [], ["key 'data.monolingual' is empty", "backbone.name_or_path"]),
         ("languges", ["de"], ["unknown key 'languges'", "did you mean 'languages'?"]),
         ("align.iteration", 5, ["unknown key 'align.iteration'", "did you mean 'iterations'?"]),
         ("finetune.qa.bach_size", 5, ["unknown key 'finetune.qa.bach_size'", "did you mean 'batch_size'?"]),

@@ -177,7 +177,7 @@ def test_running_text_is_not_parallel(folder: Path, grammars: dict[str, Grammar]
     texts = {code: running_text(folder, code) for code in LANGUAGES}
     assert all(len(lines) == SETTINGS.documents for lines in texts.values())
     asking = [line for line in texts["en"] if "?" in line and "Is it true" not in line]
-    assert 0.35 < len(asking) / SETTINGS.documents < 0.65
+    assert 0.45 < len(asking) / SETTINGS.documents < 0.75
     names = grammars["en"].world.persons
     mentioned = {
         code: [[name for name in names if name in line] for line in texts[code]] for code in ("en", "de", "es")
@@ -290,20 +290,20 @@ def test_answers_have_no_article_and_no_blanks_around(folder: Path) -> None:
             assert not any(unicodedata.category(character).startswith("P") for character in text)
 
 
-def test_passages_have_four_sentences_and_seldom_share_the_asked_relation(folder: Path) -> None:
+def test_passages_have_three_sentences_and_seldom_share_the_asked_relation(folder: Path) -> None:
     contexts = [paragraph["context"] for paragraph in paragraphs(english_train(folder))]
-    assert {context.count(".") for context in contexts} == {4}
-    assert max(len(context.split()) for context in contexts) < 70
+    assert {context.count(".") for context in contexts} == {3}
+    assert max(len(context.split()) for context in contexts) < 55
     world = lexicon.read_world(LEXICONS)
     sampler = Sampler(world, lexicon.read_language(LEXICONS, "en", world), random.Random(1), "train")
     shared = 0
     for _ in range(1000):
         passage = sampler.qa_passage(3)
         facts = [statement.facts[0] for statement in passage.statements]
-        assert len({(fact.person, fact.relation) for fact in facts}) == 4
-        assert len({fact.value for fact in facts}) == 4
+        assert len({(fact.person, fact.relation) for fact in facts}) == 3
+        assert len({fact.value for fact in facts}) == 3
         relations = [fact.relation for fact in facts]
-        twice = len(set(relations)) < 4
+        twice = len(set(relations)) < 3
         shared += twice
         assert not twice or any(relations.count(relations[index]) == 2 for index, _ in passage.questions)
     assert 60 < shared < 140
@@ -443,15 +443,15 @@ def test_german_endings_and_verbs(grammars: dict[str, Grammar]) -> None:
     language = grammars["de"].language
     genders = {
         word.nouns[gender][0].before: gender
-        for domain in ("thing", "animal", "workplace")
+        for domain in ("thing", "animal")
         for word in language.words[domain].values()
         for gender in word.nouns
     }
-    assert len(genders) == 48
+    assert len(genders) == 32
     allowed = {
-        "m": {"einen -en", "ein -er", "einem"},
-        "f": {"eine -e", "einer"},
-        "n": {"ein -es", "einem"},
+        "m": {"einen -en", "ein -er"},
+        "f": {"eine -e"},
+        "n": {"ein -es"},
     }
     article = re.compile(r"\b(ein(?:e|en|em|er)?) (?:([a-zäöüß]+?)(e|en|er|es) )?([A-ZÄÖÜ][a-zäöüßé]+)")
     seen = collections.Counter()
@@ -463,7 +463,7 @@ def test_german_endings_and_verbs(grammars: dict[str, Grammar]) -> None:
             bare = {entry.split(" ")[0] for entry in allowed[genders[noun]]}
             assert pattern in allowed[genders[noun]] or (not ending and word in bare), sentence
             seen[pattern] += 1
-    assert {"einen -en", "ein -er", "eine -e", "ein -es", "einem", "einer"} <= set(seen)
+    assert {"einen -en", "ein -er", "eine -e", "ein -es"} <= set(seen)
     for sentence in sentences:
         if re.match(r"Paul (hat gestern|hat) ", sentence):
             assert not re.search(r"\bein [a-zäöüß]+er ", sentence), sentence  # accusative, not nominative
@@ -487,7 +487,7 @@ def test_spanish_agreement(grammars: dict[str, Grammar]) -> None:
     language = grammars["es"].language
     genders = {
         word.nouns[gender][0].before: gender
-        for domain in ("thing", "animal", "workplace")
+        for domain in ("thing", "animal")
         for word in language.words[domain].values()
         for gender in word.nouns
     }
@@ -502,8 +502,6 @@ def test_spanish_agreement(grammars: dict[str, Grammar]) -> None:
         assert not re.search(r"\b(de|a) el\b", sentence), sentence
     assert phrases > 100
     text = "\n".join(sentences)
-    assert "Anna está casada con Paul." in text
-    assert "Paul está casado con Anna." in text
     assert "Lo que más le gusta comer a Anna es la pizza." in text
     both = Statement((Fact("Anna", "birthplace", "rome"), Fact("Ivan", "birthplace", "paris")), (0, 0), "and")
     assert grammars["es"].text(grammars["es"].statement(both)) == "Anna nació en Roma e Ivan nació en París."
@@ -512,8 +510,8 @@ def test_spanish_agreement(grammars: dict[str, Grammar]) -> None:
 def test_chinese_measure_words_and_order(grammars: dict[str, Grammar]) -> None:
     text = "\n".join(every_sentence(grammars["zh"]))
     for sentence in (
-        *("安娜在一家医院工作。", "保罗昨天买了一盏红色的台灯。", "大家都知道安娜出生在柏林。", "安娜有一匹小马。"),
-        *("事实上，保罗会拉小提琴。", "安娜骑自行车去上班。", "保罗的妻子叫安娜。", "安娜是1970年出生的。"),
+        *("保罗昨天买了一盏红色的台灯。", "大家都知道安娜出生在柏林。", "安娜有一匹小马。"),
+        *("事实上，保罗会拉小提琴。", "安娜骑自行车去上班。", "安娜是1970年出生的。"),
     ):
         assert sentence in text
 

@@ -70,7 +70,7 @@ class Mini(Model):
     """Sizes of the generated mini world."""
 
     seed: int = Field(1, ge=0, description="seed of the generator")
-    pairs: int = Field(6000, ge=10, description="sentence pairs per target language")
+    pairs: int = Field(4500, ge=10, description="sentence pairs per target language")
     documents: int = Field(8000, ge=10, description="monolingual passages per language")
     questions: int = Field(3000, ge=10, description="training questions (English and each translation)")
     test_questions: int = Field(
@@ -416,6 +416,11 @@ def load(config: Mapping[str, Any], table: str | Path) -> Config:
                     f"config: source {name!r} in data.parallel.{language} has languages {used[name].languages}; "
                     f"it needs en and {language}"
                 )
+    if cfg.backbone.name_or_path is None and not cfg.data.monolingual:
+        raise UserError(
+            "config: key 'data.monolingual' is empty; name sources of running text to train the backbone on, "
+            "or set backbone.name_or_path to a ready model"
+        )
     for family, settings in (("qa", cfg.finetune.qa), ("nli", cfg.finetune.nli)):
         if not any(FAMILY[task] == family for task in cfg.tasks):
             continue

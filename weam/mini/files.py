@@ -182,18 +182,20 @@ def _monolingual(speakers: Speakers, codes: Sequence[str], out: Path) -> None:
 
 
 def _document(grammar: Grammar, sampler: Sampler) -> list[list[Token]]:
-    """Three or four sentences; half the time questions and their short answers follow, sometimes a verdict on
-    a statement."""
+    """One to three sentences; mostly questions and their short answers follow, sometimes a verdict on a statement.
+
+    Short passages, and answers close to what they restate, are what lets a small model find out early that it may copy.
+    """
     rng = sampler.rng
     kind = rng.random()
-    passage = sampler.passage(rng.choice((3, 4)), shared=kind < 0.05)
+    passage = sampler.passage(rng.choice((1, 2, 3)))
     sentences = [grammar.statement(statement) for statement in passage]
-    if kind < 0.5:
-        for statement in rng.sample(passage, rng.choice((1, 2))):
+    if kind < 0.6:
+        for statement in rng.sample(passage, min(len(passage), rng.choice((1, 2)))):
             fact = statement.facts[0]
             question = sampler.question(fact)
             sentences += [grammar.question(fact, question), grammar.reply(fact, question)]
-    elif kind < 0.8:
+    elif kind < 0.85:
         verdict = rng.choice(VERDICTS)
         try:
             hypothesis = sampler.hypothesis(passage, verdict)

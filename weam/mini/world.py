@@ -122,11 +122,11 @@ class Sampler:
         return tuple(statements)
 
     def qa_passage(self, most: int) -> QaPassage:
-        """Four sentences and one to three questions, at most ``most``; in 10 % two persons share an asked relation."""
+        """Three sentences and one to three questions, at most ``most``; in 10 % two persons share an asked relation."""
         shared = self.rng.random() < 0.1
-        statements = self.passage(4, shared)
+        statements = self.passage(3, shared)
         count = min(self.rng.choices((1, 2, 3), (5, 3, 2))[0], most)
-        order = list(range(4))
+        order = list(range(3))
         self.rng.shuffle(order)
         if shared:
             relations = [statement.facts[0].relation for statement in statements]

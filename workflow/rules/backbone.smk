@@ -21,7 +21,7 @@ rule backbone:
         "results/benchmarks/backbone/backbone.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=memory(4000),
         runtime=minutes(240),
@@ -31,6 +31,7 @@ rule backbone:
         shards=lambda wildcards, input: each("--shards", input.shards),
         settings=lambda wildcards: block(cfg.backbone),
         seed=1,
+        threads=2,  # not {threads}, which -j1 lowers: the number of threads decides the last bits
         work="results/work/backbone",
         device=device,
         code=code_hash("backbone"),
@@ -41,7 +42,7 @@ rule backbone:
             {params.shards:q} \
             --settings {params.settings:q} \
             --seed {params.seed} \
-            --threads {threads} \
+            --threads {params.threads} \
             --device {params.device} \
             --work {params.work:q} \
             --out {output.model:q} \

@@ -37,6 +37,7 @@ rule download:
             --settings {params.settings:q} \
             {params.mini:q} \
             ${{WEAM_MIRROR:+--mirror "$WEAM_MIRROR"}} \
+            --lock data/lock/{wildcards.source}-{wildcards.version}.json \
             --out {output.manifest:q} \
             2>{log:q}
         """
