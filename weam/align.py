@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from weam.cli import read_settings
 from weam.config import Align
 from weam.errors import UserError
 from weam.io import atomic_path, write_json
@@ -27,6 +26,7 @@ from weam.metrics.aer import score_links
 from weam.progress import Progress
 from weam.readers import Release
 from weam.readers.gold import GoldPair, read_gold
+from weam.settings import read_settings
 
 DIRECTIONS = ("forward", "reverse")
 _ESCAPES = {"|||": "｜｜｜", "<eps>": "＜eps＞"}

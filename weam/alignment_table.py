@@ -13,10 +13,10 @@ import pydantic
 from pydantic import Field
 
 from weam import report
-from weam.cli import read_settings
 from weam.config import Config, validate
 from weam.errors import UserError
 from weam.io import read_json
+from weam.settings import read_settings
 
 HEADER = [
     *("pair", "direction", "aer", "precision", "recall", "gold_sentences"),
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the three files of the table."""
-    config = read_settings(Config, args.config)
+    config = read_settings(Config, args.config, "--config")
     order = [f"en-{language}" for language in config.languages]
     qualities: dict[str, _Quality] = {}
     for file in args.quality:

@@ -15,12 +15,12 @@ import torch
 
 from weam import modeling
 from weam.batches import Ints
-from weam.cli import read_settings
 from weam.config import Backbone
 from weam.errors import UserError
 from weam.io import sha256
 from weam.objectives import Loss, masked_loss
 from weam.pairs import Shards, passage_batch
+from weam.settings import read_settings
 from weam.subwords import Subwords
 from weam.train import add_training_arguments, finish, set_device, train
 

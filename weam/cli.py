@@ -8,15 +8,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TypeVar
-
-import pydantic
-import yaml
 
 from weam import __version__
 from weam.errors import UserError
@@ -36,31 +30,6 @@ COMMANDS = {
     "alignment_table": "gather alignment quality per language pair",
     "data_table": "gather what every filter kept and removed",
 }
-
-Settings = TypeVar("Settings", bound=pydantic.BaseModel)
-
-
-def read_settings(model: type[Settings], value: str | None) -> Settings:
-    """Parse the value of ``--settings``: inline JSON, or the path of a YAML or JSON file; None means the defaults."""
-    from weam.config import validate
-
-    if value is None:
-        return model()
-    if value.lstrip().startswith("{"):
-        where, text = "--settings", value
-    else:
-        where = value
-        try:
-            text = Path(value).read_text(encoding="utf-8")
-        except OSError as error:
-            raise UserError(
-                f"--settings {value}: cannot be read ({error.strerror}); give a file or inline JSON"
-            ) from None
-    try:
-        data = json.loads(text) if where == "--settings" else yaml.safe_load(text)
-    except (json.JSONDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{where}: not valid JSON or YAML: {' '.join(str(error).split())}") from None
-    return validate(model, data or {}, where)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

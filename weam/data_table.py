@@ -14,10 +14,10 @@ import pydantic
 from pydantic import Field, model_validator
 
 from weam import report
-from weam.cli import read_settings
 from weam.config import Config, validate
 from weam.errors import UserError
 from weam.io import read_json
+from weam.settings import read_settings
 
 HEADER = ["corpus", "step", "rows", "removed", "share"]
 
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the three files of the table."""
-    config = read_settings(Config, args.config)
+    config = read_settings(Config, args.config, "--config")
     corpora: dict[str, list[_Step]] = {}
     rows: list[list[str]] = []
     for file in args.funnel:

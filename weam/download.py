@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote, urlsplit
 
-from weam.cli import read_settings
 from weam.config import Mini, Source, SourceFile
 from weam.errors import UserError
 from weam.fetch import CHUNK, Unavailable, fetch
 from weam.io import atomic_path, read_json, sha256, write_json
 from weam.progress import Progress
+from weam.settings import read_settings
 
 SAMPLE_DIR = "WEAM_SHARED_DATA"
 """Environment variable that replaces ``{sample_dir}`` in URLs when --sample-dir is not given."""

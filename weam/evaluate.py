@@ -10,7 +10,6 @@ from typing import Any, Literal
 import torch
 
 from weam import modeling, nli, qa
-from weam.cli import read_settings
 from weam.config import FAMILY, Nli, Qa
 from weam.errors import UserError
 from weam.io import atomic_path, write_json
@@ -20,6 +19,7 @@ from weam.progress import Progress
 from weam.readers import Release
 from weam.readers import nli as nli_reader
 from weam.readers import qa as qa_reader
+from weam.settings import read_settings
 from weam.subwords import Subwords
 from weam.train import add_device_arguments, set_device
 

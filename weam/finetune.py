@@ -12,7 +12,6 @@ import torch
 
 from weam import modeling, nli, qa
 from weam.batches import Ints
-from weam.cli import read_settings
 from weam.config import Nli, Qa
 from weam.errors import UserError
 from weam.io import sha256
@@ -20,6 +19,7 @@ from weam.objectives import Loss
 from weam.readers import Release
 from weam.readers import nli as nli_reader
 from weam.readers import qa as qa_reader
+from weam.settings import read_settings
 from weam.subwords import Subwords
 from weam.train import add_training_arguments, finish, set_device, train
 

@@ -18,11 +18,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from weam.cli import read_settings
 from weam.config import Shards
 from weam.errors import UserError
 from weam.io import atomic_path, sha256, write_json
 from weam.progress import Progress
+from weam.settings import read_settings
 from weam.subwords import Subwords
 
 SCHEMA_VERSION = 1

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from weam import report
-from weam.cli import read_settings
 from weam.config import FAMILY, Config, Setting
 from weam.errors import UserError
 from weam.scores import COLUMNS, SETTINGS, SYSTEMS, Cell, Columns, Key, System, Table, read_table, spread
+from weam.settings import read_settings
 
 TaskName = Literal["mlqa", "xquad", "xnli"]
 
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the three files of the table."""
-    config = read_settings(Config, args.config)
+    config = read_settings(Config, args.config, "--config")
     family = FAMILY[args.task]
     columns = COLUMNS[family]
     table = read_table(args.task, family, args.scores, ["en", *config.languages])

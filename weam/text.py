@@ -15,7 +15,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from weam.cli import read_settings
 from weam.config import Text
 from weam.errors import UserError
 from weam.io import atomic_path, write_json
@@ -23,6 +22,7 @@ from weam.progress import Progress
 from weam.readers import Fault, Release
 from weam.readers.monolingual import Passage, read_passages
 from weam.readers.parallel import RawPair, read_pairs
+from weam.settings import read_settings
 from weam.words import clean, segmenter
 
 BATCH = 10_000

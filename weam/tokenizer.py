@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from weam.cli import read_settings
 from weam.config import Backbone
 from weam.io import atomic_path
+from weam.settings import read_settings
 
 BERT_SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 XLMR_FIRST = ["<s>", "<pad>", "</s>", "<unk>"]

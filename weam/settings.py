@@ -1,0 +1,36 @@
+"""The option ``--settings``: a block of the configuration as inline JSON or in a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pydantic
+
+from weam.config import read_yaml, validate
+from weam.errors import UserError
+
+Settings = TypeVar("Settings", bound=pydantic.BaseModel)
+
+
+def read_settings(model: type[Settings], value: str | None, option: str = "--settings") -> Settings:
+    """Parse the value of ``option``: inline JSON, or the path of a YAML or JSON file; None means the defaults."""
+    if value is None:
+        return model()
+    data: Any
+    if value.lstrip().startswith("{"):
+        where = option
+        try:
+            data = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{option}: not valid JSON ({error}); give a JSON object or the path of a file") from None
+    elif not Path(value).is_file():
+        raise UserError(f"{option}: {value!r} is neither a JSON object nor a file; give one of them")
+    else:
+        where, data = value, read_yaml(value)
+    if data is None:  # an empty file
+        data = {}
+    if not isinstance(data, dict):
+        raise UserError(f"{where}: holds a {type(data).__name__}; expected keys with values")
+    return validate(model, data, where)
