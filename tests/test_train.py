@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 import tiny
+import torch
 
 from weam.cli import main
 from weam.config import Optimisation
-from weam.train import learning_rate
+from weam.train import _checkpoint_path, learning_rate
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +62,22 @@ def test_killed_and_restarted_ends_with_the_same_bytes(world: Path, objective: s
     assert not work.exists(), "checkpoints of a finished run are removed"
 
 
-def test_checkpoint_of_another_run_is_not_used(world: Path) -> None:
-    settings = {"max_steps": 4, "batch_size": 8, "checkpoint_steps": 2}
-    first = command(world, "other", **settings)
-    assert main(first) == 0
-    weights = (world / "other" / "model" / "model.safetensors").read_bytes()
-    assert main([*first, "--seed", "5"]) == 0
-    assert (world / "other" / "model" / "model.safetensors").read_bytes() != weights
+def test_checkpoint_of_another_run_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever defines a run gives its checkpoint another name: settings, seed, data in order, code, device."""
+    settings, cpu = Optimisation(), torch.device("cpu")
+    identity = {"stage": "pretrain", "data": [["a", "1"], ["b", "2"]]}
+    name = _checkpoint_path(tmp_path, settings, 1, identity, cpu)
+    assert name == _checkpoint_path(tmp_path, Optimisation(), 1, dict(identity), cpu)
+    swapped = identity | {"data": [["b", "2"], ["a", "1"]]}
+    others = [
+        _checkpoint_path(tmp_path, Optimisation(batch_size=8), 1, identity, cpu),
+        _checkpoint_path(tmp_path, settings, 2, identity, cpu),
+        _checkpoint_path(tmp_path, settings, 1, swapped, cpu),
+        _checkpoint_path(tmp_path, settings, 1, identity, torch.device("cuda")),
+    ]
+    monkeypatch.setattr("weam.train.code_hash", lambda command: "edited")
+    others.append(_checkpoint_path(tmp_path, settings, 1, identity, cpu))
+    assert len({name, *others}) == 6
 
 
 def test_broken_checkpoint_is_named(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,4 +140,10 @@ def test_word_align_leaves_out_long_pairs(world: Path) -> None:
     assert main(command(world, "long", "word_align", max_steps=2, max_words=6)) == 0
     training = json.loads((world / "long" / "model" / "training.json").read_text())
     assert 0 < training["pairs_left_out"] < 40
-    assert training["examples"] == 40 - training["pairs_left_out"]
+    assert training["examples"] == 40, "pairs left out keep their place in the order"
+
+
+def test_word_align_with_all_pairs_left_out_changes_nothing(world: Path) -> None:
+    assert main(command(world, "none", "word_align", max_steps=2, max_words=1)) == 0
+    weights = [(world / name / "model.safetensors").read_bytes() for name in ("backbone", "none/model")]
+    assert weights[0] == weights[1]

@@ -1,7 +1,7 @@
-"""The unmodified multilingual model: trained from scratch on unaligned text, or a real one fetched by name.
+"""The unmodified multilingual model: trained from scratch on running text, or a real one fetched by name.
 
-From scratch it learns by masked language modelling on passages of all languages, none of which is a translation of
-another, as mBERT did.
+From scratch it learns as mBERT did: by masked language modelling on single passages of all languages, never told which
+of them, if any, are translations of each other.
 """
 
 from __future__ import annotations

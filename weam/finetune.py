@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ def run(args: argparse.Namespace) -> None:
     settings = read_settings(Qa, args.settings) if args.family == "qa" else read_settings(Nli, args.settings)
     device = set_device(args)
     examples, steps = read_examples(args, settings)
+    report = ", ".join(f"{step.get('rows', step.get('removed'))} {step['step']}" for step in steps)
+    print(f"finetune {args.family} {args.language}: examples: {report}", file=sys.stderr)
     subwords = Subwords(args.model)
     torch.manual_seed(args.seed)
     model = modeling.load(args.model, args.family).to(device)
@@ -60,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
         return result
 
     weights = sha256(args.model / "model.safetensors")
-    releases = {path.parent.parent.name: sha256(path) for path in args.manifest}
+    releases = [[path.parent.parent.name, sha256(path)] for path in args.manifest]
     summary, metrics = train(
         name=f"finetune {args.family} {args.language}",
         model=model,
@@ -69,7 +72,14 @@ def run(args: argparse.Namespace) -> None:
         settings=settings,
         seed=args.seed,
         work=args.work,
-        identity={"family": args.family, "language": args.language, "model": weights, "data": releases},
+        identity={
+            "stage": "finetune",
+            "family": args.family,
+            "language": args.language,
+            "model": weights,
+            "tokenizer": subwords.sha256,
+            "data": releases,
+        },
         device=device,
     )
     training: dict[str, Any] = {"stage": "finetune", "family": args.family, "language": args.language}
@@ -83,19 +93,17 @@ def read_examples(args: argparse.Namespace, settings: Qa | Nli) -> tuple[list[An
     """The training examples of all sources, one after the other, and the counts of what was dropped and why."""
     reader: Any = qa_reader if args.family == "qa" else nli_reader
     examples: list[Any] = []
-    counts: dict[str, int] = {}
-    read = 0
+    totals: dict[str, dict[str, int]] = {"read": {}}
     for path in args.manifest:
         part, steps = reader.read_train(Release(path), args.language)
         examples += part
-        for step in steps:
-            if step["step"] == "read":
-                read += step["rows"]
-            elif "removed" in step:
-                counts[step["step"]] = counts.get(step["step"], 0) + step["removed"]
+        for step in steps[:-1]:  # the last one is what is kept
+            total = totals.setdefault(step["step"], {})
+            for key, count in step.items():
+                if key != "step":
+                    total[key] = total.get(key, 0) + count
     if settings.max_examples is not None and len(examples) > settings.max_examples:
-        counts["over max_examples"] = len(examples) - settings.max_examples
+        totals["over max_examples"] = {"removed": len(examples) - settings.max_examples}
         examples = examples[: settings.max_examples]
-    funnel: list[dict[str, Any]] = [{"step": "read", "rows": read}]
-    funnel += [{"step": name, "removed": count} for name, count in counts.items()]
+    funnel: list[dict[str, Any]] = [{"step": name} | total for name, total in totals.items()]
     return examples, [*funnel, {"step": "kept", "rows": len(examples)}]

@@ -1,6 +1,7 @@
 """Continue pre-training a masked language model on word-aligned pairs: tlm, weam or word_align.
 
-All objectives see the same pairs in the same order with the same masks for one seed; weam with cross_weight 0 is tlm.
+For one seed all objectives see the same pairs in the same order (batch size and epochs being equal), tlm and weam also
+the same masks; weam with cross_weight 0 is tlm.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from weam import modeling
@@ -50,29 +52,33 @@ def run(args: argparse.Namespace) -> None:
             f"{args.shards}: pairs of up to {shards.manifest['max_length']} sub-words, but {args.model} takes at most "
             f"{modeling.max_length(model)}; lower shards.max_length"
         )
-    rows = np.arange(shards.rows)
-    lengths = shards.lengths("source_ids") + shards.lengths("target_ids")
+    left_out = 0
     loss_of: LossOf
     if isinstance(settings, WordAlign):
-        words = np.maximum(shards.word_counts("source_word"), shards.word_counts("target_word"))
-        rows = rows[words <= settings.max_words]
-        loss_of = _word_align(model, shards, rows, settings, device)
+        short = np.maximum(shards.word_counts("source"), shards.word_counts("target")) <= settings.max_words
+        left_out = int((~short).sum())
+        loss_of = _word_align(model, shards, short, settings, device)
     else:
         assert isinstance(settings, Tlm)
         loss_of = _masked(model, shards, settings, device)
     summary, metrics = train(
         name=f"pretrain {args.objective}",
         model=model,
-        lengths=lengths[rows],
+        lengths=shards.lengths("source_ids") + shards.lengths("target_ids"),
         loss_of=loss_of,
         settings=settings,
         seed=args.seed,
         work=args.work,
-        identity={"objective": args.objective, "shards": shards.manifest, "model": _weights(args.model)},
+        identity={
+            "stage": "pretrain",
+            "objective": args.objective,
+            "shards": shards.manifest,
+            "model": _weights(args.model),
+        },
         device=device,
     )
     training: dict[str, Any] = {"stage": "pretrain", "objective": args.objective, "seed": args.seed} | summary
-    training["pairs_left_out"] = shards.rows - len(rows)
+    training["pairs_left_out"] = left_out
     training |= {"settings": settings.model_dump(), "model": _weights(args.model), "shards": sha256(args.shards)}
     modeling.save(model, args.model, args.out, training, metrics)
     finish(args.work)
@@ -92,10 +98,16 @@ def _masked(model: Any, shards: Shards, settings: Tlm, device: torch.device) -> 
     return loss_of
 
 
-def _word_align(model: Any, shards: Shards, rows: Ints, settings: WordAlign, device: torch.device) -> LossOf:
+def _word_align(
+    model: Any, shards: Shards, short: npt.NDArray[np.bool_], settings: WordAlign, device: torch.device
+) -> LossOf:
+    """Pairs that are not ``short`` stay in the order, so that it is that of the other objectives, but are not used."""
     frozen = copy.deepcopy(model.base_model).eval().requires_grad_(False)
 
     def loss_of(index: Ints, generator: np.random.Generator) -> Loss:
-        return word_align_loss(model, frozen, word_batch(shards, rows[index]), device, settings)
+        kept = index[short[index]]
+        if not len(kept):
+            return Loss(sum((p.sum() for p in model.parameters()), torch.zeros((), device=device)) * 0, 1, {})
+        return word_align_loss(model, frozen, word_batch(shards, kept), device, settings)
 
     return loss_of

@@ -1,7 +1,7 @@
 """The one training loop: every objective and every fine-tuning runs through :func:`train`.
 
 Order of examples, masks and dropout depend on (seed, epoch, step) only, so that resuming needs the step number, the
-weights and the optimiser's state, and ends with the same bits (same machine, same number of threads).
+weights and the optimiser's state. On a CPU, with the same versions and number of threads, it ends with the same bits.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from weam import __version__
-from weam.batches import Ints, epoch_batches
+from weam.batches import Ints, epoch_batches, rng
+from weam.codehash import code_hash
 from weam.config import Optimisation
 from weam.errors import UserError
 from weam.io import atomic_path
@@ -90,7 +90,7 @@ def train(
         settings: hyper-parameters.
         seed: of order, masks and dropout.
         work: folder for checkpoints; a run with another identity gets a folder of its own in it.
-        identity: what defines the run (input checksums and so on).
+        identity: what defines the run: its stage, checksums of what it reads, in order.
         device: where the model is.
 
     Returns:
@@ -106,47 +106,45 @@ def train(
     if settings.max_steps is not None:
         steps = min(steps, settings.max_steps)
     optimizer = optimiser(model, settings)
-    checkpoint = _checkpoint_path(work, settings, seed, identity)
+    checkpoint = _checkpoint_path(work, settings, seed, identity, device)
     done, log = _resume(checkpoint, model, optimizer, device)
     model.train()
     batches: list[Ints] = []
-    for step in range(done, steps):
-        epoch, place = divmod(step, per_epoch)
-        if place == 0 or not batches:
-            batches = epoch_batches(lengths, settings.batch_size, seed, epoch)
-            if step == done:
-                progress = Progress(name, steps, "steps", done)
-        torch.manual_seed(_step_seed(seed, step))
-        rate = learning_rate(settings, step, steps)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-            loss = loss_of(batches[place], np.random.Generator(np.random.PCG64([seed, epoch, place, 1])))
-        mean = loss.total / max(loss.count, 1)
-        mean.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
-        if not torch.isfinite(norm):
-            raise UserError(f"{name}: the gradient is not finite at step {step}; lower the learning rate")
-        optimizer.step()
-        optimizer.zero_grad()
-        if step % 10 == 9 or step + 1 == steps or step == 0:
-            entry = {"loss": mean.item(), "lr": rate, "grad_norm": norm.item()}
-            entry |= {key: value.item() for key, value in loss.parts.items()}
-            log.append(json.dumps({"step": step + 1} | {key: _short(value) for key, value in entry.items()}))
-            progress.step(0, loss=entry["loss"])
-        progress.step()
-        if (step + 1) % settings.checkpoint_steps == 0 and step + 1 < steps:
-            _write_checkpoint(checkpoint, model, optimizer, step + 1, log)
-    if done < steps:
-        progress.__exit__(None)
+    with Progress(name, steps, "steps", done) as progress:
+        for step in range(done, steps):
+            epoch, place = divmod(step, per_epoch)
+            if place == 0 or not batches:
+                batches = epoch_batches(lengths, settings.batch_size, seed, epoch)
+            torch.manual_seed(_step_seed(seed, step))
+            rate = learning_rate(settings, step, steps)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+                loss = loss_of(batches[place], rng(seed, epoch, place, 1))
+            mean = loss.total / max(loss.count, 1)
+            mean.backward()  # type: ignore[no-untyped-call]
+            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
+            if not torch.isfinite(norm):
+                raise UserError(f"{name}: the gradient is not finite at step {step}; lower the learning rate")
+            optimizer.step()
+            optimizer.zero_grad()
+            if step % 10 == 9 or step + 1 == steps or step == 0:
+                entry = {"loss": mean.item(), "lr": rate, "grad_norm": norm.item()}
+                entry |= {key: value.item() for key, value in loss.parts.items()}
+                log.append(json.dumps({"step": step + 1} | {key: _short(value) for key, value in entry.items()}))
+                progress.step(0, loss=entry["loss"])
+            progress.step()
+            if (step + 1) % settings.checkpoint_steps == 0 and step + 1 < steps:
+                _write_checkpoint(checkpoint, model, optimizer, step + 1, log)
     model.eval()
     last = json.loads(log[-1])
-    return {"steps": steps, "examples": len(lengths), "final": last}, "".join(line + "\n" for line in log)
+    machine = {"device": device.type, "threads": torch.get_num_threads(), "torch": torch.__version__}
+    return {"steps": steps, "examples": len(lengths), "final": last} | machine, "".join(line + "\n" for line in log)
 
 
 def finish(work: Path) -> None:
     """Remove the checkpoints of a run whose model has been written."""
-    for path in work.glob("*.pt"):
+    for path in [*work.glob("*.pt"), *work.glob(".*.pt.*.tmp")]:
         path.unlink()
     if work.is_dir() and not any(work.iterdir()):
         work.rmdir()
@@ -160,8 +158,13 @@ def _step_seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, step, 2]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _checkpoint_path(work: Path, settings: Optimisation, seed: int, identity: dict[str, Any]) -> Path:
-    key = json.dumps([__version__, settings.model_dump(), seed, identity], sort_keys=True)
+def _checkpoint_path(
+    work: Path, settings: Optimisation, seed: int, identity: dict[str, Any], device: torch.device
+) -> Path:
+    """A name that another run, other code or other arithmetic does not share."""
+    stage = str(identity["stage"])
+    how = [code_hash(stage), torch.__version__, device.type, torch.get_num_threads()]
+    key = json.dumps([how, settings.model_dump(), seed, identity])
     return work / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.pt"
 
 
