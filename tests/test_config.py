@@ -12,6 +12,15 @@ from weam.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "workflow" / "sources.yaml"
+SOURCE = {
+    "version": "1",
+    "format": "lines",
+    "languages": ["en"],
+    "url": "/x",
+    "files": {"a": {}},
+    "licence": "none",
+    "citation": "none",
+}
 
 
 def default() -> dict[str, Any]:
@@ -53,6 +62,37 @@ def changed(key: str, value: Any) -> dict[str, Any]:
         ("finetune.nli.translate_train.zh", [], ["translate_train has no source for language 'zh'"]),
         ("tasks.mlqa.split", "train", ["'train'", "'test' or 'dev'"]),
         ("seeds.pretrain", [], ["seeds.pretrain"]),
+        ("seeds.pretrain", [-1], ["seeds.pretrain.0", "-1", "greater than or equal to 0"]),
+        ("seeds.finetune", [1, 1], ["seeds.finetune [1, 1] names one twice"]),
+        ("finetune.qa.settings", [], ["finetune.qa.settings", "at least 1"]),
+        ("finetune.nli.settings", ["zero-shot", "zero-shot"], ["finetune.nli.settings", "names one twice"]),
+        ("backbone.max_length", 128, ["unknown key 'backbone.max_length'"]),
+        ("sources", {"a/b": SOURCE}, ["sources.a/b", "pattern"]),
+        ("sources", {"..": SOURCE}, ["sources...", "pattern"]),
+        ("sources", {"a": SOURCE | {"version": ".."}}, ["sources.a.version", "'..'", "pattern"]),
+        ("languages", ["multi"], ["languages.0", "'multi'", "pattern"]),
+        ("languages", ["mono"], ["languages.0", "'mono'", "pattern"]),
+        ("languages", ["de/es"], ["languages.0", "'de/es'", "pattern"]),
+        ("backbone.random_token_share", 0.3, ["backbone.random_token_share 0.3", "more than 1 together"]),
+        ("pretrain.weam.mask_token_share", 0.95, ["pretrain.weam.mask_token_share 0.95", "more than 1 together"]),
+        ("backbone.heads", 3, ["backbone.hidden_size 128 is no multiple of backbone.heads 3"]),
+        ("shards.max_length", 600, ["shards.max_length 600 is more than backbone.max_positions 512"]),
+        ("finetune.qa.max_length", 600, ["finetune.qa.max_length 600 is more than backbone.max_positions 512"]),
+        ("finetune.nli.max_length", 600, ["finetune.nli.max_length 600 is more than backbone.max_positions 512"]),
+        ("text.max_pairs", {"dee": 5}, ["text.max_pairs names the unknown language 'dee'", "did you mean 'de'?"]),
+        ("text.segmenter", {"xx": "char"}, ["text.segmenter", "'xx'", "known languages: de, es, zh, en"]),
+        ("data.gold.fr", "mini-gold", ["data.gold names the unknown language 'fr'"]),
+        ("tasks.mlqa.source", "mini-xnli", ["'tasks.mlqa.source'", "'mini-xnli'", "'xnli'", "takes mlqa"]),
+        ("tasks.xquad", {"source": "mini-mlqa"}, ["'tasks.xquad.source'", "'mini-mlqa'", "takes xquad"]),
+        ("tasks.xnli.source", "mini-xnli-mt", ["'tasks.xnli.source'", "'xnli-mt'", "takes xnli"]),
+        (
+            "finetune.qa.train",
+            ["mini-mlqa"],
+            ["'finetune.qa.train'", "'mlqa'", "squad or tydiqa or mlqa-translate-train"],
+        ),
+        ("finetune.nli.translate_train.de", ["mini-xnli"], ["'finetune.nli.translate_train.de'", "takes xnli-mt"]),
+        ("data.parallel.de", ["mini-gold"], ["'data.parallel.de'", "'xlwa'", "moses or jsonl-zip or tsv-zip"]),
+        ("data.gold.de", "mini-en-de", ["'data.gold.de'", "'moses'", "xlwa or bicici"]),
     ],
 )
 def test_faults_are_one_clear_sentence(key: str, value: Any, words: list[str]) -> None:
@@ -61,6 +101,30 @@ def test_faults_are_one_clear_sentence(key: str, value: Any, words: list[str]) -
     for word in words:
         assert word in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_languages_with_data_or_a_default_may_have_entries() -> None:
+    config = changed("languages", ["de"])
+    config["text"]["max_pairs"] = {"zh": 5, "de": 5}
+    config["text"]["segmenter"] = {"en": "space", "zh": "char"}
+    load(config, TABLE)
+    del config["data"]["parallel"]["zh"], config["data"]["gold"]["zh"], config["text"]["max_pairs"]["zh"]
+    load(config, TABLE)
+
+
+def test_a_code_with_a_script_is_a_language() -> None:
+    config = changed("languages", ["zh-Hant"])
+    config["data"]["parallel"]["zh-Hant"] = ["own"]
+    config["sources"] = {"own": SOURCE | {"format": "moses", "languages": ["en", "zh-Hant"]}}
+    config["tasks"] = {}
+    assert load(config, TABLE).languages == ["zh-Hant"]
+
+
+def test_sizes_of_a_real_backbone_are_not_checked() -> None:
+    config = changed("backbone.name_or_path", "some/model")
+    config["backbone"]["heads"] = 3
+    config["shards"]["max_length"] = 600
+    load(config, TABLE)
 
 
 def test_the_default_is_the_mini_world_and_needs_no_network() -> None:
@@ -109,6 +173,33 @@ def test_duplicate_keys_are_an_error_with_both_lines(tmp_path: Path) -> None:
     path = tmp_path / "twice.yaml"
     path.write_text("align:\n  iterations: 5\n  lowercase: true\n  iterations: 6\n")
     with pytest.raises(UserError, match=r"twice.yaml, line 4: key 'iterations' stands on line 2 already"):
+        read_yaml(path)
+
+
+def test_a_merged_key_may_be_overridden(tmp_path: Path) -> None:
+    path = tmp_path / "merge.yaml"
+    path.write_text(
+        "base: &base {epochs: 1, warmup: 0.1}\ntlm: &tlm\n  <<: *base\n  epochs: 2\nweam: {<<: *tlm, epochs: 3}\n"
+    )
+    assert read_yaml(path) == {
+        "base": {"epochs": 1, "warmup": 0.1},
+        "tlm": {"epochs": 2, "warmup": 0.1},
+        "weam": {"epochs": 3, "warmup": 0.1},
+    }
+
+
+def test_a_key_twice_beside_a_merge_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "merge.yaml"
+    path.write_text("base: &base {epochs: 1}\ntlm:\n  <<: *base\n  epochs: 2\n  epochs: 3\n")
+    with pytest.raises(UserError, match=r"line 5: key 'epochs' stands on line 4 already"):
+        read_yaml(path)
+
+
+@pytest.mark.parametrize("text", ["a: 1\n? [b, c]\n: 2\n", "a: 1\n{b: c}: 2\n"])
+def test_a_key_that_is_no_word_is_an_error_with_its_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "list.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"list.yaml, line 2: a key is a list or a mapping; keys are plain words"):
         read_yaml(path)
 
 

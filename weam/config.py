@@ -8,9 +8,9 @@ Snakemake profiles.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 import yaml
@@ -22,6 +22,10 @@ Heuristic = Literal["intersect", "union", "grow-diag", "grow-diag-final", "grow-
 Setting = Literal["zero-shot", "translate-train"]
 Objective = Literal["tlm", "word_align", "weam"]
 Family = Literal["qa", "nli"]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+"""Part of a path: not only dots."""
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")]
+Seed = Annotated[int, Field(ge=0)]
 
 
 class Model(pydantic.BaseModel):
@@ -42,7 +46,7 @@ class SourceFile(Model):
 class Source(Model):
     """Where one release of one dataset comes from."""
 
-    version: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="release; part of the path under data/raw")
+    version: Name = Field(description="release; part of the path under data/raw")
     format: str = Field(description="name of the reader that understands the files")
     languages: list[str] = Field(description="language codes in the files")
     url: str = Field(description="folder of the files: http(s)://, file://, a path, or mini: for the mini world")
@@ -192,7 +196,6 @@ class Backbone(Masking):
     max_positions: int = Field(512, ge=16, description="longest sequence")
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout everywhere")
     mask_probability: float = Field(0.15, gt=0, lt=1, description="share of sub-words that are predicted")
-    max_length: int = Field(128, ge=8, description="sub-words per training sequence")
 
 
 class Finetune(Optimisation):
@@ -202,7 +205,9 @@ class Finetune(Optimisation):
     translate_train: dict[str, list[str]] = Field(
         default_factory=dict, description="language to sources of training data translated into it"
     )
-    settings: list[Setting] = Field(default=["zero-shot", "translate-train"], description="which settings are run")
+    settings: list[Setting] = Field(
+        default=["zero-shot", "translate-train"], min_length=1, description="which settings are run"
+    )
     max_examples: int | None = Field(None, ge=1, description="use only the first examples; null: all")
     learning_rate: float = Field(3e-5, gt=0, description="peak learning rate of AdamW")
     epochs: int = Field(3, ge=1, description="passes over the data")
@@ -254,16 +259,16 @@ class Pretrain(Model):
 class Seeds(Model):
     """A table cell is the mean over all pairs of one seed from each list."""
 
-    pretrain: list[int] = Field(
+    pretrain: list[Seed] = Field(
         default_factory=lambda: [1], min_length=1, description="seeds of continued pre-training"
     )
-    finetune: list[int] = Field(default_factory=lambda: [1], min_length=1, description="seeds of fine-tuning")
+    finetune: list[Seed] = Field(default_factory=lambda: [1], min_length=1, description="seeds of fine-tuning")
 
 
 class Config(Model):
     """Everything a user can set."""
 
-    languages: list[str] = Field(
+    languages: list[Language] = Field(
         default_factory=lambda: ["de", "es", "zh"],
         min_length=1,
         description="target languages; English is always the source",
@@ -280,7 +285,7 @@ class Config(Model):
         None,
         description="folder or URL prefix tried before every source's own URL, as <mirror>/<source>/<version>/<file>",
     )
-    sources: dict[str, Source] = Field(
+    sources: dict[Name, Source] = Field(
         default_factory=dict, description="sources of your own, added to workflow/sources.yaml"
     )
     data: Data = Field(default_factory=Data, description="which sources feed which stage")
@@ -295,19 +300,75 @@ class Config(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
-        for name in ("languages", "systems"):
-            values = getattr(self, name)
+        lists: dict[str, Sequence[Any]] = {
+            "languages": self.languages,
+            "systems": self.systems,
+            "seeds.pretrain": self.seeds.pretrain,
+            "seeds.finetune": self.seeds.finetune,
+            "finetune.qa.settings": self.finetune.qa.settings,
+            "finetune.nli.settings": self.finetune.nli.settings,
+        }
+        for key, values in lists.items():
             if len(set(values)) != len(values):
-                raise ValueError(f"{name} {values} names one twice; name each once")
+                raise ValueError(f"{key} {values} names one twice; name each once")
         if "en" in self.languages:
             raise ValueError("languages must not name en: English is always the source side")
-        for key, table in (("data.parallel", self.data.parallel),):
-            for language in self.languages:
-                if not table.get(language):
-                    raise ValueError(
-                        f"{key} has no source for language {language!r}; add one or take {language!r} out of languages"
-                    )
+        for language in self.languages:
+            if not self.data.parallel.get(language):
+                raise ValueError(
+                    f"data.parallel has no source for language {language!r}; "
+                    f"add one or take {language!r} out of languages"
+                )
+        self._check_language_keys()
+        self._check_masking()
+        self._check_sizes()
         return self
+
+    def _check_language_keys(self) -> None:
+        known = list(dict.fromkeys([*self.languages, *self.data.parallel, "en"]))
+        tables: dict[str, Mapping[str, Any]] = {
+            "text.segmenter": self.text.segmenter,
+            "text.max_pairs": self.text.max_pairs,
+            "data.gold": self.data.gold,
+        }
+        defaults = Text().segmenter
+        for key, table in tables.items():
+            for language in table:
+                if language in known or (key == "text.segmenter" and language in defaults):
+                    continue
+                raise ValueError(
+                    f"{key} names the unknown language {language!r}; {_hint(language, known, 'languages')}"
+                )
+
+    def _check_masking(self) -> None:
+        blocks: dict[str, Masking] = {
+            "backbone": self.backbone,
+            "pretrain.tlm": self.pretrain.tlm,
+            "pretrain.weam": self.pretrain.weam,
+        }
+        for key, block in blocks.items():
+            total = block.mask_token_share + block.random_token_share
+            if total > 1 + 1e-9:
+                raise ValueError(
+                    f"{key}.mask_token_share {block.mask_token_share} and {key}.random_token_share "
+                    f"{block.random_token_share} are more than 1 together; lower one"
+                )
+
+    def _check_sizes(self) -> None:
+        """Of a backbone made from scratch; a real one is known only once it is loaded."""
+        if self.backbone.name_or_path is not None:
+            return
+        width, heads, positions = self.backbone.hidden_size, self.backbone.heads, self.backbone.max_positions
+        if width % heads:
+            raise ValueError(f"backbone.hidden_size {width} is no multiple of backbone.heads {heads}; change one")
+        lengths = {
+            "shards.max_length": self.shards.max_length,
+            "finetune.qa.max_length": self.finetune.qa.max_length,
+            "finetune.nli.max_length": self.finetune.nli.max_length,
+        }
+        for key, length in lengths.items():
+            if length > positions:
+                raise ValueError(f"{key} {length} is more than backbone.max_positions {positions}; change one")
 
 
 FAMILY: dict[str, Family] = {"mlqa": "qa", "xquad": "qa", "xnli": "nli"}
@@ -331,15 +392,20 @@ def _sentence(model: type[pydantic.BaseModel], error: pydantic.ValidationError) 
     more = f" ({len(faults) - 1} more after this)" if len(faults) > 1 else ""
     if fault["type"] == "extra_forbidden":
         known = _keys_at(model, fault["loc"][:-1])
-        close = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
-        return f"unknown key {key!r}; {hint}{more}"
+        return f"unknown key {key!r}; {_hint(str(fault['loc'][-1]), known, 'keys')}{more}"
     message = fault["msg"].removeprefix("Value error, ")
     if not key:
         return f"{message}{more}"
     if key.endswith("[key]"):
         key = key.removesuffix(".[key]")
     return f"key {key!r} is {fault['input']!r}; {message[0].lower()}{message[1:]}{more}"
+
+
+def _hint(name: str, known: Iterable[str], what: str) -> str:
+    """What may have been meant, else all that is known."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known {what}: {', '.join(known)}"
 
 
 def _keys_at(model: Any, location: tuple[int | str, ...]) -> list[str]:
@@ -354,24 +420,24 @@ def _keys_at(model: Any, location: tuple[int | str, ...]) -> list[str]:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML where a key given twice in one mapping is an error."""
+    """YAML where a key given twice in one mapping is an error; a key that overrides a merged one (``<<``) is none."""
 
-
-def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    loader.flatten_mapping(node)
-    seen: dict[Any, int] = {}
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
-        line = key_node.start_mark.line + 1
-        if key in seen:
-            raise UserError(
-                f"{node.start_mark.name}, line {line}: key {key!r} stands on line {seen[key]} already; keep one"
-            )
-        seen[key] = line
-    return loader.construct_mapping(node, deep=True)
-
-
-_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        assert isinstance(node, yaml.MappingNode)
+        name = node.start_mark.name
+        seen: dict[Any, int] = {}
+        for key_node, _ in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise UserError(f"{name}, line {line}: a key is a list or a mapping; keys are plain words")
+            if key_node.tag in ("tag:yaml.org,2002:merge", "tag:yaml.org,2002:value"):
+                continue
+            key = self.construct_object(key_node)
+            if key in seen:
+                raise UserError(f"{name}, line {line}: key {key!r} stands on line {seen[key]} already; keep one")
+            seen[key] = line
+        return node
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -394,6 +460,27 @@ def read_sources(path: str | Path) -> dict[str, Source]:
     return {name: validate(Source, entry, f"{path}: source {name!r}") for name, entry in read_yaml(path).items()}
 
 
+FORMATS: dict[str, tuple[str, ...]] = {
+    "data.parallel": ("moses", "jsonl-zip", "tsv-zip"),
+    "data.gold": ("xlwa", "bicici"),
+    "finetune.qa": ("squad", "tydiqa", "mlqa-translate-train"),
+    "finetune.nli": ("xnli-mt",),
+    "tasks.mlqa": ("mlqa",),
+    "tasks.xquad": ("xquad",),
+    "tasks.xnli": ("xnli",),
+}
+"""Beginning of a key to the formats of the sources that it may name."""
+
+
+def _check_format(key: str, name: str, source: Source) -> None:
+    for block, formats in FORMATS.items():
+        if key.startswith(f"{block}.") and source.format not in formats:
+            raise UserError(
+                f"config: key {key!r} names source {name!r} of format {source.format!r}; "
+                f"it takes {' or '.join(formats)}"
+            )
+
+
 def load(config: Mapping[str, Any], table: str | Path) -> Config:
     """Validate a merged configuration and resolve the names of its sources against the table.
 
@@ -405,10 +492,11 @@ def load(config: Mapping[str, Any], table: str | Path) -> Config:
     for key, names in _source_names(cfg):
         for name in names:
             if name not in known:
-                close = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"known sources: {', '.join(known)}"
-                raise UserError(f"config: key {key!r} names the unknown source {name!r}; {hint}")
+                raise UserError(
+                    f"config: key {key!r} names the unknown source {name!r}; {_hint(name, known, 'sources')}"
+                )
             used[name] = known[name]
+            _check_format(key, name, known[name])
     for language in cfg.languages:
         for name in cfg.data.parallel[language]:
             if not {"en", language} <= set(used[name].languages):

@@ -91,6 +91,8 @@ def _type(annotation: Any) -> str:
         return "null"
     if origin is typing.Literal:
         return ", ".join(f"`{value}`" for value in args)
+    if origin is typing.Annotated:
+        return _type(args[0])
     if origin is list:
         return f"list of {_type(args[0])}"
     if origin is tuple:

@@ -7,8 +7,6 @@ Makes: results/tools/fast_align/, results/align/en-{lang}/links.txt, forward.txt
 Rules: build_fast_align, align
 """
 
-fast_align_tools = cfg.align.binary_dir or "results/tools/fast_align"
-
 
 rule build_fast_align:
     input:
@@ -23,8 +21,8 @@ rule build_fast_align:
         "../../envs/build.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
-        runtime=minutes(20),
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         source=lambda wildcards, input: fast_align_source(),
         code=code_hash("build_fast_align"),
@@ -43,7 +41,7 @@ rule align:
         gold=lambda wildcards: manifests(
             filter(None, [cfg.data.gold.get(wildcards.lang)])
         ),
-        tools=fast_align_tools,
+        tools=fast_align_tools(),
     output:
         links="results/align/en-{lang}/links.txt",
         fwd="results/align/en-{lang}/forward.txt",
@@ -57,8 +55,8 @@ rule align:
         "../../envs/weam.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000, per_input_mb=20),
-        runtime=minutes(30, per_input_mb=1),
+        mem_mb=growing(2000, per_input_mb=20),
+        runtime=growing(30, per_input_mb=1),
     params:
         languages=lambda wildcards: ["en", wildcards.lang],
         gold=lambda wildcards, input: each("--gold", input.gold),

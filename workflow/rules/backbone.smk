@@ -1,7 +1,8 @@
 """
 Backbone: the unmodified multilingual model, trained from scratch, or a copy of a real one (backbone.name_or_path).
 
-Needs: from scratch, results/models/tokenizer and results/shards/mono/manifest.json; otherwise nothing.
+Needs: from scratch, results/models/tokenizer and results/shards/mono/manifest.json; of a real model in a local folder,
+       its files.
 Makes: results/models/backbone/ (model and tokenizer).
 Rules: backbone
 """
@@ -13,6 +14,7 @@ rule backbone:
         shards=(
             [] if cfg.backbone.name_or_path else ["results/shards/mono/manifest.json"]
         ),
+        files=backbone_files(),
     output:
         model=directory("results/models/backbone"),
     log:
@@ -23,8 +25,8 @@ rule backbone:
         "../../envs/torch.yaml"
     threads: 2
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(240),
+        mem_mb=growing(4000),
+        runtime=growing(240),
         gpu=0,
     params:
         tokenizer=lambda wildcards, input: each("--tokenizer", input.tokenizer),

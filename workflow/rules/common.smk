@@ -39,7 +39,9 @@ def block(model, keep=None, drop=None):
 
 
 def text_settings(wildcards):
-    """The text block without the entries of other languages."""
+    """Of the text block, what the corpus uses: for running text deduplicate, for pairs no entry of other languages."""
+    if wildcards.corpus == "mono":
+        return block(cfg.text, keep={"deduplicate"})
     languages = corpus_languages(wildcards.corpus)
     values = cfg.text.model_dump(mode="json")
     values["segmenter"] = {
@@ -67,7 +69,7 @@ def finetune_settings(wildcards):
 
 
 def evaluate_settings(wildcards):
-    """Of the task's family, what prediction uses."""
+    """Of the task's family, what prediction uses; a family without one of the keys goes without it."""
     return block(
         getattr(cfg.finetune, FAMILY[wildcards.task]),
         keep={
@@ -75,8 +77,6 @@ def evaluate_settings(wildcards):
             "window_step",
             "max_question_length",
             "max_answer_length",
-            "batch_size",
-            "precision",
         },
     )
 
@@ -130,11 +130,27 @@ def mini_lexicons(source):
     )
 
 
+MINI_SIZES = {
+    "moses": "pairs",
+    "jsonl-zip": "pairs",
+    "lines": "documents",
+    "xlwa": "gold_pairs",
+    "squad": "questions",
+    "mlqa-translate-train": "questions",
+    "mlqa": "test_questions",
+    "xnli-mt": "inferences",
+    "xnli": "test_inferences",
+}
+"""Format of a source of the mini world to the size that its files depend on, beside the seed."""
+
+
 def mini_options(source):
     """Options of a download that only the mini world needs."""
     if not is_mini(source):
         return []
-    return ["--mini", block(cfg.mini), "--lexicons", "data/mini"]
+    size = MINI_SIZES.get(cfg.sources[source].format)
+    sizes = block(cfg.mini, keep={"seed", size} if size else None)
+    return ["--mini", sizes, "--lexicons", "data/mini"]
 
 
 def alignment_sources():
@@ -144,16 +160,17 @@ def alignment_sources():
     return dict.fromkeys([*pairs, *filter(None, gold)])
 
 
-def text_sources():
-    """Sources of everything that is cleaned."""
-    return dict.fromkeys(
-        source for corpus in corpora() for source in corpus_sources(corpus)
-    )
+def data_sources():
+    """Sources of everything that is cleaned, and of the training data of the families that are scored."""
+    names = [source for corpus in corpora() for source in corpus_sources(corpus)]
+    for family, setting, lang in training_sets():
+        names += family_sources(family, setting, lang)
+    return dict.fromkeys(names)
 
 
 def table_manifests(wildcards):
     """Manifests of every source that a task's table depends on."""
-    settings = getattr(cfg.finetune, FAMILY[wildcards.task])
+    settings = task_family(wildcards)
     names = [] if cfg.backbone.name_or_path else list(cfg.data.monolingual)
     if "zero-shot" in settings.settings:
         names += settings.train
@@ -175,7 +192,10 @@ def corpora():
 
 
 def corpus_languages(corpus):
-    return ["en", *cfg.languages] if corpus == "mono" else corpus.split("-")
+    """Languages of a corpus; a code may have a hyphen."""
+    if corpus == "mono":
+        return ["en", *cfg.languages]
+    return ["en", corpus.removeprefix("en-")]
 
 
 def corpus_sources(corpus):
@@ -202,11 +222,53 @@ def train_language(wildcards):
 
 
 def train_sources(wildcards):
+    return family_sources(wildcards.family, wildcards.setting, wildcards.lang)
+
+
+def family_sources(family, setting, lang):
     """Sources of the training data of a family in a setting."""
-    settings = getattr(cfg.finetune, wildcards.family)
-    if wildcards.setting == "zero-shot":
-        return settings.train
-    return settings.translate_train[wildcards.lang]
+    settings = getattr(cfg.finetune, family)
+    return settings.train if setting == "zero-shot" else settings.translate_train[lang]
+
+
+def training_sets():
+    """Family, setting and language of every set of training data; zero-shot, all languages share one in English."""
+    return [
+        (family, setting, lang)
+        for family in dict.fromkeys(FAMILY[task] for task in cfg.tasks)
+        for setting in getattr(cfg.finetune, family).settings
+        for lang in (cfg.languages[:1] if setting == "zero-shot" else cfg.languages)
+    ]
+
+
+def training_models():
+    """One fine-tuned model per set of training data: that of the first system and the first seeds."""
+    plain = cfg.systems[0] == "mbert"
+    pseed = 0 if plain else cfg.seeds.pretrain[0]
+    seeds = f"seed{pseed}-{cfg.seeds.finetune[0]}"
+    models = []
+    for family, setting, lang in training_sets():
+        model_lang = "multi" if plain and setting == "zero-shot" else lang
+        models.append(
+            f"results/finetuned/{family}/{setting}/{cfg.systems[0]}/{model_lang}/{seeds}"
+        )
+    return models
+
+
+def task_entry(wildcards):
+    """The entry of a task in the configuration; a task that is not there has no scores and no table."""
+    if wildcards.task not in cfg.tasks:
+        raise SystemExit(
+            f"weam: config: key 'tasks' has no {wildcards.task!r}, so it has no table; "
+            f"add it or ask for one of: {', '.join(cfg.tasks) or 'none'}"
+        )
+    return cfg.tasks[wildcards.task]
+
+
+def task_family(wildcards):
+    """The fine-tuning block of a task of the configuration."""
+    task_entry(wildcards)
+    return getattr(cfg.finetune, FAMILY[wildcards.task])
 
 
 def pretrained_model(wildcards):
@@ -227,7 +289,7 @@ def scores(wildcards):
 
     The unmodified backbone has no seed of pre-training (0), and one zero-shot model for all languages (multi).
     """
-    settings = getattr(cfg.finetune, FAMILY[wildcards.task])
+    settings = task_family(wildcards)
     files = []
     for setting in settings.settings:
         for system in cfg.systems:
@@ -242,7 +304,25 @@ def scores(wildcards):
     return files
 
 
+def backbone_files():
+    """Files of a real backbone in a local folder; those of one that is downloaded are not known."""
+    folder = Path(cfg.backbone.name_or_path or "")
+    if not cfg.backbone.name_or_path or not folder.is_dir():
+        return []
+    names = ["config.json", "model.safetensors", "tokenizer.json"]
+    return [str(folder / name) for name in names if (folder / name).is_file()]
+
+
 # ---- FastAlign
+
+
+def fast_align_tools():
+    """Folder of the programs: ours, or the user's."""
+    if cfg.align.binary_dir and not Path(cfg.align.binary_dir).is_dir():
+        raise SystemExit(
+            f"weam: config: key 'align.binary_dir' is {cfg.align.binary_dir!r}; there is no such folder"
+        )
+    return cfg.align.binary_dir or "results/tools/fast_align"
 
 
 def fast_align_source():
@@ -281,17 +361,8 @@ def device(wildcards, resources):
     return "auto" if asked else "cpu"
 
 
-def memory(base, per_input_mb=0):
-    """MB of memory: a base and a share of the input's size, more with each attempt."""
-    return growing(base, per_input_mb)
-
-
-def minutes(base, per_input_mb=0):
-    """Minutes of run time: a base and a share of the input's size, more with each attempt."""
-    return growing(base, per_input_mb)
-
-
-def growing(base, per_input_mb):
+def growing(base, per_input_mb=0):
+    """MB of memory or minutes: a base and a share of the input's size, more with each attempt."""
     if not per_input_mb:
         return lambda wildcards, attempt: base * attempt
     return lambda wildcards, input, attempt: int(

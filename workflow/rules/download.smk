@@ -22,8 +22,8 @@ rule download:
         "../../envs/weam.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
-        runtime=minutes(240),
+        mem_mb=growing(1000),
+        runtime=growing(240),
     params:
         settings=lambda wildcards: block(cfg.sources[wildcards.source]),
         mini=lambda wildcards: mini_options(wildcards.source),

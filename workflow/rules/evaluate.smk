@@ -10,7 +10,7 @@ Rules: evaluate
 rule evaluate:
     input:
         model=finetuned_model,
-        manifest=lambda wildcards: manifest(cfg.tasks[wildcards.task].source),
+        manifest=lambda wildcards: manifest(task_entry(wildcards).source),
     output:
         scores="results/scores/{task}/{setting}/{system}/{lang}/seed{pseed}-{fseed}/scores.json",
         predictions=directory(
@@ -24,11 +24,11 @@ rule evaluate:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(120),
+        mem_mb=growing(4000),
+        runtime=growing(120),
         gpu=0,
     params:
-        split=lambda wildcards: cfg.tasks[wildcards.task].split,
+        split=lambda wildcards: task_entry(wildcards).split,
         languages=lambda wildcards: (
             ["en", *cfg.languages]
             if wildcards.lang == "multi"

@@ -25,8 +25,8 @@ rule finetune:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(240),
+        mem_mb=growing(4000),
+        runtime=growing(240),
         gpu=0,
     params:
         manifests=lambda wildcards, input: each("--manifest", input.manifests),

@@ -21,8 +21,8 @@ rule pretrain:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(720),
+        mem_mb=growing(4000),
+        runtime=growing(720),
         gpu=0,
     params:
         settings=lambda wildcards: block(getattr(cfg.pretrain, wildcards.objective)),

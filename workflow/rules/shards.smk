@@ -22,8 +22,8 @@ rule tokenizer:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000, per_input_mb=20),
-        runtime=minutes(30, per_input_mb=1),
+        mem_mb=growing(2000, per_input_mb=20),
+        runtime=growing(30, per_input_mb=1),
     params:
         settings=lambda wildcards: block(cfg.backbone, keep={"type", "vocab_size"}),
         code=code_hash("tokenizer"),
@@ -54,8 +54,8 @@ rule shards:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000, per_input_mb=5),
-        runtime=minutes(30, per_input_mb=1),
+        mem_mb=growing(2000, per_input_mb=5),
+        runtime=growing(30, per_input_mb=1),
     params:
         links=lambda wildcards, input: each("--links", input.links)
         + each("--forward", input.fwd)

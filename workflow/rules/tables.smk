@@ -1,8 +1,9 @@
 """
 Tables: gather scores, alignment quality and filter counts into CSV, Markdown and provenance.
 
-Needs: results/scores/{task}/…/scores.json; results/align/en-*/quality.json; results/text/*/funnel.json; the manifests of
-       sources and shards, for the provenance.
+Needs: results/scores/{task}/…/scores.json; results/align/en-{lang}/quality.json; results/text/{corpus}/funnel.json and
+       training.json of one results/finetuned/… per set of training data; the manifests of the sources behind each
+       table, for the provenance.
 Makes: results/tables/{task}.csv, alignment.csv, data.csv, each with .md and .provenance.json beside it.
 Rules: table, alignment_table, data_table
 """
@@ -24,8 +25,8 @@ rule table:
         "../../envs/torch.yaml"  # not for its own work: the provenance names these versions
     threads: 1
     resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         config=lambda wildcards: resolved_config(),
         code=code_hash("table"),
@@ -57,8 +58,8 @@ rule alignment_table:
         "../../envs/weam.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         config=lambda wildcards: resolved_config(),
         code=code_hash("alignment_table"),
@@ -76,7 +77,8 @@ rule alignment_table:
 rule data_table:
     input:
         funnels=expand("results/text/{corpus}/funnel.json", corpus=corpora()),
-        manifests=manifests(text_sources()),
+        models=training_models(),
+        manifests=manifests(data_sources()),
     output:
         csv="results/tables/data.csv",
         md="results/tables/data.md",
@@ -89,15 +91,16 @@ rule data_table:
         "../../envs/weam.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
+        training=lambda wildcards, input: [f"{m}/training.json" for m in input.models],
         config=lambda wildcards: resolved_config(),
         code=code_hash("data_table"),
     shell:
         """
         python -m weam data_table \
-            --funnel {input.funnels:q} \
+            --funnel {input.funnels:q} {params.training:q} \
             --config {params.config:q} \
             --input {input.manifests:q} \
             --out {output.csv:q} \

@@ -22,8 +22,8 @@ rule text:
         "../../envs/weam.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
-        runtime=minutes(120),
+        mem_mb=growing(2000),
+        runtime=growing(120),
     params:
         manifests=lambda wildcards, input: each("--manifest", input.manifests),
         languages=lambda wildcards: corpus_languages(wildcards.corpus),
