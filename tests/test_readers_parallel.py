@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import lzma
 from pathlib import Path
 
 import pytest
 from releases import make_release, make_zip, release
 
 from weam.errors import UserError
-from weam.readers import Fault, Release
+from weam.readers import Fault, Release, reading
 from weam.readers.monolingual import read_passages
 from weam.readers.parallel import RawPair, read_pairs
 
@@ -33,7 +34,7 @@ def test_release_checks_the_files_it_lists(tmp_path: Path) -> None:
     (tmp_path / "a.txt").unlink()
     with pytest.raises(UserError, match="is missing though"):
         Release(manifest)
-    manifest.write_text("[]")
+    manifest.write_text("{}")
     with pytest.raises(UserError, match="not the manifest of a source"):
         Release(manifest)
     with pytest.raises(UserError, match="does not exist"):
@@ -185,3 +186,29 @@ def test_passages_of_pairs_and_questions(tmp_path: Path) -> None:
     ]
     with pytest.raises(UserError, match="format 'mlqa' is not used as running text"):
         list(read_passages(release(tmp_path, "mlqa", ["en"], {"t.json": squad})))
+
+
+def test_encrypted_or_unreadable_members(tmp_path: Path) -> None:
+    data = bytearray(make_zip({"deu.txt": "a\tA\n"}))
+    data[6] |= 1  # flag: encrypted, in the member's header ...
+    data[data.index(b"PK\x01\x02") + 8] |= 1  # ... and in the directory
+    with pytest.raises(UserError, match=r"c.zip: truncated or damaged archive \(.*encrypted"):
+        list(read_pairs(release(tmp_path, "tsv-zip", ["en", "de"], {"c.zip": bytes(data)}), "de"))
+    for error in (lzma.LZMAError("Corrupt input data"), OSError("Invalid data stream")):
+        with pytest.raises(UserError, match="truncated or damaged"), reading("x.zip"):
+            raise error
+    with pytest.raises(OSError, match="No space"), reading("x.zip"):
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[]", "holds a JSON list, not an object"),
+        ('{"source": "s", "version": "1", "format": ["l"]}', "not the manifest"),
+    ],
+)
+def test_wrong_manifest(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "manifest.json").write_text(text.replace("}", ', "languages": [], "files": []}'))
+    with pytest.raises(UserError, match=sentence):
+        Release(tmp_path / "manifest.json")

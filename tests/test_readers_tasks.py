@@ -85,6 +85,9 @@ def test_training_files_of_the_other_formats(tmp_path: Path) -> None:
         ("[]", "not SQuAD v1.1 JSON"),
         ('{"data": [{"paragraphs": [{"qas": []}]}]}', "KeyError 'context'"),
         ('{"data": [{"paragraphs": [{"context": 3, "qas": []}]}]}', "context is 3, not text"),
+        (squad(GOOD).replace('"answer_start": 10', '"answer_start": Infinity'), "answer_start is inf, not a whole"),
+        (squad(GOOD).replace('"answer_start": 10', '"answer_start": 10.7'), "answer_start is 10.7, not a whole"),
+        (squad(GOOD).replace('"answer_start": 10', '"answer_start": true'), "answer_start is True, not a whole"),
         (squad(("1", "q", "abc", [("x", 0)])), r"none of the 1 training questions .*answer not at its offset: 1"),
     ],
 )
@@ -103,12 +106,14 @@ def mlqa(folder: Path, layout: str, cells: dict[str, str]) -> Release:
 
 
 @pytest.mark.parametrize("layout", ["zip", "folder"])
-def test_mlqa(tmp_path: Path, layout: str) -> None:
+def test_mlqa(tmp_path: Path, layout: str, capsys: pytest.CaptureFixture[str]) -> None:
     other = ("9", "q", "abc", [("zz", 1)])
-    source = mlqa(tmp_path, layout, {"deen": squad(GOOD, other), "dede": squad(GOOD), "enes": squad(GOOD)})
+    source = mlqa(tmp_path, layout, {x: squad(GOOD) for x in ("dede", "enen", "enes")} | {"deen": squad(GOOD, other)})
     assert [example.id for example in qa.read_test(source, "dev", "de", "en")] == ["1", "9"]
-    assert qa.test_cells(source, "dev", ["en", "de"]) == [("de", "en"), ("de", "de")]
-    assert qa.test_cells(source, "dev", ["en", "es", "de"]) == [("en", "es"), ("de", "en"), ("de", "de")]
+    assert qa.test_cells(source, "dev", ["en", "de"]) == [("en", "en"), ("de", "en"), ("de", "de")]
+    assert "no dev files for these pairs of context and question: en-de\n" in capsys.readouterr().err
+    with pytest.raises(UserError, match="has no dev questions in es; it has de, en; leave"):
+        qa.test_cells(source, "dev", ["en", "es", "de"])
     with pytest.raises(UserError, match="has no test questions in en, de; it has none at all"):
         qa.test_cells(source, "test", ["en", "de"])
     with pytest.raises(UserError, match=r"dev-context-es-question-en.json"):

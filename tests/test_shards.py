@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tiny
@@ -14,8 +15,8 @@ import tiny
 from weam.batches import epoch_batches, length_batches
 from weam.cli import main
 from weam.errors import UserError
-from weam.pairs import Shards
-from weam.shards import one_to_one, project, truncated_lengths, whole, words_of_subwords
+from weam.pairs import Shards, word_batch
+from weam.shards import one_to_one, project, truncated_lengths, whole, whole_words, words_of_subwords
 from weam.subwords import Subwords
 
 
@@ -66,6 +67,11 @@ def test_whole_word() -> None:
     ]
 
 
+def test_words_that_truncation_left_whole() -> None:
+    words = [0, 0, 2, 2, 3]
+    assert [whole_words(words, keep, 5) for keep in (1, 2, 3, 4, 5)] == [0, 2, 2, 3, 5]
+
+
 def test_stage(tmp_path: Path) -> None:
     backbone = tiny.make(tmp_path, steps=1, max_length=14)
     manifest = json.loads((tmp_path / "pairs" / "manifest.json").read_text())
@@ -114,7 +120,7 @@ def test_wrong_shards_are_refused(tmp_path: Path, change: Any, message: str) -> 
 def shard(tmp_path: Path, links: str, capsys: pytest.CaptureFixture[str]) -> str:
     text, _, path = tiny.write_text(tmp_path)
     assert main(["tokenizer", "--text", str(tmp_path / "passages.parquet"), "--out", str(tmp_path / "tok")]) == 0
-    path.write_text(links)
+    path.write_text(links, encoding="utf-8", errors="surrogateescape")
     arguments = ["shards", "--text", str(text), "--tokenizer", str(tmp_path / "tok"), "--links", str(path)]
     arguments += ["--forward", str(tmp_path / "forward.txt"), "--reverse", str(tmp_path / "reverse.txt")]
     assert main([*arguments, "--out", str(tmp_path / "out" / "manifest.json")]) == 1
@@ -128,11 +134,71 @@ def shard(tmp_path: Path, links: str, capsys: pytest.CaptureFixture[str]) -> str
         ("\n" * 7, "links.txt: ends before line 8"),
         ("\n" * 41, "links.txt: more lines than the 40 rows"),
         ("\n0-0 x-1\n", "links.txt, line 2: 'x-1' is not a link"),
+        ("\n\udcff0-0\n", "links.txt, line 2: '\ufffd0-0' is not a link"),
         ("0-99\n", "links.txt, line 1: link 0-99 lies outside of"),
     ],
 )
 def test_wrong_links_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], links: str, message: str) -> None:
     assert message in shard(tmp_path, links, capsys)
+
+
+def test_words_cut_by_truncation_do_not_count(tmp_path: Path) -> None:
+    pairs, passages, links = tiny.write_text(tmp_path)
+    tokenizer, out = tmp_path / "tokenizer", tmp_path / "pairs" / "manifest.json"
+    text = ["x" + word[::-1] for word in tiny.SOURCE + tiny.TARGET]  # the characters, but not the words
+    pq.write_table(pa.table({"text": text}), passages)
+    arguments: list[Any] = ["tokenizer", "--text", passages, "--out", tokenizer]
+    assert main([str(argument) for argument in arguments]) == 0
+    arguments = ["shards", "--text", pairs, "--tokenizer", tokenizer, "--settings", '{"max_length": 24}', "--out", out]
+    for name in ("links", "forward", "reverse"):
+        arguments += [f"--{name}", links.with_name(f"{name}.txt")]
+    assert main([str(argument) for argument in arguments]) == 0
+    subwords = Subwords(tokenizer)
+    shards = Shards(out, "pairs", subwords.sha256)
+    cut = 0
+    for i, row in enumerate(pq.read_table(pairs).to_pylist()):
+        for side in ("source", "target"):
+            kept = shards.row(f"{side}_word", i)
+            everything = words_of_subwords(row[side], row[f"{side}_words"], subwords.encode([row[side]])[0].offsets)
+            left = {word for word in everything if whole(word, everything, len(kept))}
+            assert shards.word_counts(side)[i] == len(row[f"{side}_words"])
+            assert {word for word in everything if word < shards.whole_words(side, i)} == left
+            if side == "source":
+                assert len(word_batch(shards, np.array([i])).source_words) == len(left)
+                cut += len(set(kept.tolist()) - left)
+    assert cut > 0, "no word was cut in the middle: nothing was tested"
+
+
+def test_corrupt_part_is_named(tmp_path: Path) -> None:
+    tiny.make(tmp_path, steps=1)
+    path = tmp_path / "pairs" / "manifest.json"
+    part = path.with_name("part-00000.parquet")
+    part.write_bytes(b"x" * part.stat().st_size)
+    with pytest.raises(UserError, match=r"part-00000.parquet: broken .*delete .*manifest.json to make it again"):
+        Shards(path, "pairs", json.loads(path.read_text())["tokenizer"])
+    path.write_text("[]")
+    with pytest.raises(UserError, match="not an object"):
+        Shards(path, "pairs", "")
+
+
+def test_a_failing_run_leaves_the_earlier_shards(tmp_path: Path) -> None:
+    tiny.make(tmp_path, steps=1)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "pairs").iterdir()}
+    arguments = ["shards", "--text", tmp_path / "pairs.parquet", "--tokenizer", tmp_path / "tokenizer"]
+    for name in ("links", "forward", "reverse"):
+        arguments += [f"--{name}", tmp_path / f"{name}.txt"]
+    arguments += ["--out", tmp_path / "pairs" / "manifest.json"]
+    (tmp_path / "links.txt").write_text("x\n")
+    assert main([str(argument) for argument in arguments]) == 1
+    assert {path.name: path.read_bytes() for path in (tmp_path / "pairs").iterdir()} == before
+
+
+def test_rows_with_too_many_words_are_counted_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weam.shards.MAX_WORDS", 9)
+    tiny.make(tmp_path, steps=1)
+    counts = json.loads((tmp_path / "pairs" / "manifest.json").read_text())["counts"]
+    assert counts["pairs over 9 words on a side"] > 0
+    assert "pairs without sub-words on a side" not in counts
 
 
 def test_tokenizers_are_deterministic_and_cased(tmp_path: Path) -> None:

@@ -16,9 +16,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from weam.config import Align
 from weam.errors import UserError
 from weam.io import atomic_path, write_json
@@ -27,6 +24,7 @@ from weam.progress import Progress
 from weam.readers import Release
 from weam.readers.gold import GoldPair, read_gold
 from weam.settings import read_settings
+from weam.tables import open_parquet
 
 DIRECTIONS = ("forward", "reverse")
 _ESCAPES = {"|||": "｜｜｜", "<eps>": "＜eps＞"}
@@ -155,16 +153,9 @@ def write_corpus(text: Path, gold: Iterable[GoldPair], lowercase: bool, out: Pat
 def read_words(text: Path) -> Iterator[tuple[list[str], list[str]]]:
     """Words of both sides of each row of text.parquet."""
     columns = ["source_words", "target_words"]
-    try:
-        file = pq.ParquetFile(text)
-    except FileNotFoundError:
-        raise UserError(f"{text}: the file does not exist; run the text stage") from None
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{text}: not a Parquet file ({error}); run the text stage again") from None
-    with file, Progress("align", file.metadata.num_rows, "pairs") as progress:
-        if missing := [name for name in columns if name not in file.schema_arrow.names]:
-            raise UserError(f"{text}: has no column {missing[0]}; give the text.parquet of pairs")
-        for batch in file.iter_batches(columns=columns):
+    table = open_parquet(text, columns, "pairs")
+    with Progress("align", table.rows, "pairs") as progress:
+        for batch in table.batches():
             yield from zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
             progress.step(batch.num_rows)
 

@@ -12,7 +12,7 @@ import torch
 from weam import modeling, nli, qa
 from weam.config import FAMILY, Nli, Qa
 from weam.errors import UserError
-from weam.io import atomic_path, write_json
+from weam.io import atomic_path, read_object, write_json
 from weam.metrics import nli as nli_metric
 from weam.metrics import qa as qa_metric
 from weam.progress import Progress
@@ -40,12 +40,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    device = set_device(args)
     try:
         label = json.loads(args.label)
     except json.JSONDecodeError as error:
         raise UserError(f"--label: not valid JSON ({error}); give a JSON object") from None
+    if not isinstance(label, dict):
+        raise UserError(f"--label: holds a JSON {type(label).__name__}; give a JSON object")
+    device = set_device(args)
     family = FAMILY[args.task]
+    require_finetuned(args.model, family)
     release = Release(args.manifest)
     subwords = Subwords(args.model)
     model = modeling.load(args.model, family).to(device).eval()
@@ -60,6 +63,14 @@ def run(args: argparse.Namespace) -> None:
     write_json(args.out, {"task": args.task, "split": args.split, **label, "cells": cells})
 
 
+def require_finetuned(model: Path, family: str) -> None:
+    """A head that was never trained would be scored without a word: the folder must say that it was."""
+    path = model / "training.json"
+    training = read_object(path) if path.is_file() else {}
+    if training.get("stage") != "finetune" or training.get("family") != family:
+        raise UserError(f"{model}: was not fine-tuned on {family}; give a folder made by finetune --family {family}")
+
+
 def _qa_cells(
     args: argparse.Namespace, release: Release, model: Any, subwords: Subwords, settings: Any, device: torch.device
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, str]]]:
@@ -68,7 +79,7 @@ def _qa_cells(
         raise UserError(f"{args.manifest}: no {args.split} files for languages {' '.join(args.languages)}")
     cells, predictions = [], {}
     tests = {cell: qa_reader.read_test(release, args.split, *cell) for cell in names}
-    with Progress(f"evaluate {args.task}", sum(map(len, tests.values())), "windows") as progress:
+    with Progress(f"evaluate {args.task}", sum(map(len, tests.values())), "questions") as progress:
         for (context, question), examples in tests.items():
             answers = qa.predict(model, examples, subwords, settings, device, progress)
             scores = qa_metric.score(examples, answers, METRIC[args.task], context)

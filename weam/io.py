@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,19 +19,52 @@ from weam.errors import UserError
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary sibling of ``path``; rename it to ``path`` when the block ends well, remove it otherwise.
 
-    Works for a file and, if the block makes one, for a directory (an existing directory is replaced).
+    Works for a file and, if the block makes one, for a directory. An existing directory is first renamed aside and
+    removed when the new one is in place; what killed processes left of either kind is cleared up at the start.
     """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    aside = final.with_name(f".{final.name}.{os.getpid()}.old")
     _remove(temporary)
+    _sweep(final)
     try:
         yield temporary
         if temporary.is_dir() and final.exists():
-            _remove(final)
-        os.replace(temporary, final)
+            os.replace(final, aside)
+            try:
+                os.replace(temporary, final)
+            except BaseException:
+                if not final.exists():
+                    os.replace(aside, final)
+                raise
+            _remove(aside)
+        else:
+            os.replace(temporary, final)
     finally:
         _remove(temporary)
+
+
+def _sweep(final: Path) -> None:
+    """Clear up what dead processes left beside ``final``; a folder renamed aside and not yet replaced comes back."""
+    name = re.compile(rf"\.{re.escape(final.name)}\.([0-9]{{1,9}})\.(tmp|old)")
+    for entry in os.listdir(final.parent):
+        match = name.fullmatch(entry)
+        if match and not _alive(int(match[1])):
+            if match[2] == "old" and not final.exists():
+                os.replace(final.with_name(entry), final)
+            else:
+                _remove(final.with_name(entry))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        pass
+    return True
 
 
 def _remove(path: Path) -> None:
@@ -59,6 +93,14 @@ def read_json(path: str | Path) -> Any:
         raise UserError(f"{path}: the file does not exist; check the path or run the stage that makes it") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(f"{path}: not valid JSON ({error}); delete the file and make it again") from None
+
+
+def read_object(path: str | Path) -> dict[str, Any]:
+    """Read a JSON file as :func:`read_json`; anything but an object is a :class:`UserError` too."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: holds a JSON {type(value).__name__}, not an object; delete it and make it again")
+    return value
 
 
 def sha256(path: str | Path) -> str:

@@ -16,20 +16,20 @@ import pyarrow.parquet as pq
 from weam.batches import Ints, pad
 from weam.config import Masking
 from weam.errors import UserError
-from weam.io import read_json
+from weam.io import read_object
 from weam.shards import SCHEMA_VERSION
 from weam.subwords import Template
 
 
 class Shards:
-    """The rows of a shard manifest as flat arrays with offsets, one pair of arrays per list column.
+    """The rows of a shard manifest: list columns as flat arrays with offsets, integer columns as one array each.
 
     Raises:
         UserError: another schema, kind or tokenizer than the caller's, or a part that is missing or was changed.
     """
 
     def __init__(self, manifest: str | Path, kind: str, tokenizer: str) -> None:
-        self.manifest = read_json(manifest)
+        self.manifest = read_object(manifest)
         self.folder = Path(manifest).parent
         if self.manifest.get("schema") != SCHEMA_VERSION:
             raise UserError(
@@ -52,9 +52,13 @@ class Shards:
                 raise UserError(
                     f"{path}: missing or of another size than in {manifest}; delete the manifest to make it again"
                 )
-            tables.append(pq.read_table(path))
+            try:
+                tables.append(pq.read_table(path))
+            except (pa.ArrowException, OSError) as error:
+                raise UserError(f"{path}: broken ({error}); delete {manifest} to make it again") from None
         table = pa.concat_tables(tables).combine_chunks()
         self.columns: dict[str, tuple[npt.NDArray[Any], Ints]] = {}
+        self.integers: dict[str, Ints] = {}
         for name in table.column_names:
             column = table.column(name)
             if pa.types.is_list(column.type):
@@ -64,6 +68,8 @@ class Shards:
                     array.values.to_numpy(zero_copy_only=False),
                     array.offsets.to_numpy(zero_copy_only=False).astype(np.int64),
                 )
+            elif pa.types.is_integer(column.type):
+                self.integers[name] = column.to_numpy().astype(np.int64)
 
     def row(self, column: str, index: int) -> npt.NDArray[Any]:
         values, offsets = self.columns[column]
@@ -73,10 +79,13 @@ class Shards:
         offsets = self.columns[column][1]
         return offsets[1:] - offsets[:-1]
 
-    def word_counts(self, column: str) -> Ints:
-        """Words per row, from a column of word indices (the index of the last sub-word's word, plus one)."""
-        values, offsets = self.columns[column]
-        return values[offsets[1:] - 1].astype(np.int64) + 1
+    def word_counts(self, side: str) -> Ints:
+        """Words of each row's full sentence on one side (source or target), before truncation."""
+        return self.integers[f"{side}_words"]
+
+    def whole_words(self, side: str, index: int) -> int:
+        """Words at the start of a row's sentence that truncation left whole."""
+        return int(self.integers[f"{side}_whole"][index])
 
 
 class Sequences(NamedTuple):
@@ -214,7 +223,7 @@ def word_batch(shards: Shards, index: Ints) -> WordBatch:
 class _WordSide(NamedTuple):
     inputs: Sequences
     words: list[Ints]
-    """per pair: span of each word, -1 for a word without sub-words"""
+    """per pair: span of each word, -1 for a word without sub-words or cut by truncation"""
     ends: list[Ints]
     """per pair: spans of the first special token and of the one after the sentence"""
 
@@ -232,6 +241,7 @@ def _word_side(shards: Shards, index: Ints, side: str) -> _WordSide:
         span = np.full((int(words[-1]) + 1, 2), -1, dtype=np.int64)
         span[known, 0] = start + np.searchsorted(words, known)
         span[known, 1] = start + np.searchsorted(words, known, side="right") - 1
+        span[shards.whole_words(side, i) :] = -1
         spans.append(span)
         ends.append(np.array([[number * width] * 2, [start + len(rows[number])] * 2]))
     return _WordSide(inputs, spans, ends)

@@ -162,6 +162,7 @@ def predict(
     features = featurise(examples, subwords, settings)
     scores = np.full(len(examples), -np.inf)
     answers = [""] * len(examples)
+    left = np.bincount([window.example for window in features.windows], minlength=len(examples))
     for index in length_batches(features.lengths, 64):
         inputs = features.inputs(index)
         with torch.inference_mode():
@@ -178,5 +179,7 @@ def predict(
                 place = features.context_start(window)
                 a, b = window.offsets[first[row] - place][0], window.offsets[last[row] - place][1]
                 answers[window.example] = examples[window.example].context[a:b].strip()
-        progress.step(len(index))
+        before = np.count_nonzero(left)
+        np.subtract.at(left, [features.windows[i].example for i in index], 1)
+        progress.step(int(before - np.count_nonzero(left)))  # questions whose last window is done
     return {example.id: answer for example, answer in zip(examples, answers, strict=True)}

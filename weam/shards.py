@@ -24,8 +24,9 @@ from weam.io import atomic_path, sha256, write_json
 from weam.progress import Progress
 from weam.settings import read_settings
 from weam.subwords import Subwords
+from weam.tables import Table, open_parquet
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 IDS, PLACES = pa.list_(pa.int32()), pa.list_(pa.int16())
 PAIR_SCHEMA = pa.schema(
     [("id", pa.int64()), ("source_ids", IDS), ("target_ids", IDS)]
@@ -33,6 +34,7 @@ PAIR_SCHEMA = pa.schema(
         (name, PLACES)
         for name in ("source_word", "target_word", "link_source", "link_target", "one_source", "one_target")
     ]
+    + [(name, pa.int32()) for name in ("source_words", "target_words", "source_whole", "target_whole")]
 )
 MONOLINGUAL_SCHEMA = pa.schema([("id", pa.int64()), ("language", pa.string()), ("ids", IDS)])
 MAX_WORDS = 32767
@@ -54,22 +56,21 @@ def run(args: argparse.Namespace) -> None:
     settings = read_settings(Shards, args.settings)
     subwords = Subwords(args.tokenizer)
     counts: Counter[str] = Counter()
-    text = pq.ParquetFile(args.text)
     rows: Iterator[dict[str, Any]]
     if args.links is None:
         kind, schema = "monolingual", MONOLINGUAL_SCHEMA
+        text = open_parquet(args.text, ["id", "language", "text"], "passages")
         rows = passage_rows(text, subwords, settings, counts)
     else:
         if args.forward is None or args.reverse is None:
             raise UserError("--links needs --forward and --reverse too; all three are made by the align command")
         kind, schema = "pairs", PAIR_SCHEMA
+        columns = ["id", "source", "target", "source_words", "target_words"]
+        text = open_parquet(args.text, columns, "pairs")
         rows = pair_rows(text, args, subwords, settings, counts)
     folder = args.out.parent
-    args.out.unlink(missing_ok=True)
-    for stale in folder.glob("part-*.parquet"):
-        stale.unlink()
     parts = []
-    with Progress("shards", text.metadata.num_rows, "rows") as progress:
+    with Progress("shards", text.rows, "rows") as progress:
         for number in itertools.count():
             part = list(itertools.islice(rows, settings.rows_per_shard))
             if not part and number:
@@ -79,6 +80,10 @@ def run(args: argparse.Namespace) -> None:
                 pq.write_table(
                     pa.Table.from_pylist(part, schema=schema), path, compression="zstd", row_group_size=10_000
                 )
+                if not number:  # the inputs can be read: only now does the earlier result go
+                    args.out.unlink(missing_ok=True)
+                    for stale in folder.glob("part-*.parquet"):
+                        stale.unlink()
             parts.append(
                 {
                     "name": name,
@@ -103,12 +108,10 @@ def run(args: argparse.Namespace) -> None:
     write_json(args.out, manifest)
 
 
-def passage_rows(
-    text: pq.ParquetFile, subwords: Subwords, settings: Shards, counts: Counter[str]
-) -> Iterator[dict[str, Any]]:
+def passage_rows(text: Table, subwords: Subwords, settings: Shards, counts: Counter[str]) -> Iterator[dict[str, Any]]:
     """Rows of MONOLINGUAL_SCHEMA; long passages are cut into pieces of at most the maximum length."""
     room = settings.max_length - len(subwords.template.prefix) - len(subwords.template.suffix)
-    for batch in text.iter_batches(batch_size=2000):
+    for batch in text.batches(2000):
         texts = batch.column("text").to_pylist()
         keys = zip(batch.column("id").to_pylist(), batch.column("language").to_pylist(), strict=True)
         for (number, language), encoding in zip(keys, subwords.encode(texts), strict=True):
@@ -120,17 +123,17 @@ def passage_rows(
 
 
 def pair_rows(
-    text: pq.ParquetFile, args: argparse.Namespace, subwords: Subwords, settings: Shards, counts: Counter[str]
+    text: Table, args: argparse.Namespace, subwords: Subwords, settings: Shards, counts: Counter[str]
 ) -> Iterator[dict[str, Any]]:
     """Rows of PAIR_SCHEMA."""
     room = settings.max_length - subwords.template.pair_overhead
     with contextlib.ExitStack() as stack:
         files = [
-            (path, stack.enter_context(open(path, encoding="utf-8")))
+            (path, stack.enter_context(open(path, encoding="utf-8", errors="replace")))
             for path in (args.links, args.forward, args.reverse)
         ]
         line = 0
-        for batch in text.iter_batches(batch_size=2000):
+        for batch in text.batches(2000):
             rows = batch.to_pylist()
             sources = subwords.encode([row["source"] for row in rows])
             targets = subwords.encode([row["target"] for row in rows])
@@ -141,7 +144,10 @@ def pair_rows(
                 source_word = words_of_subwords(row["source"], row["source_words"], source.offsets)
                 target_word = words_of_subwords(row["target"], row["target_words"], target.offsets)
                 keep_s, keep_t = truncated_lengths(len(source.ids), len(target.ids), room)
-                if not keep_s or not keep_t or max(bounds) > MAX_WORDS:
+                if max(bounds) > MAX_WORDS:
+                    counts[f"pairs over {MAX_WORDS} words on a side"] += 1
+                    continue
+                if not keep_s or not keep_t:
                     counts["pairs without sub-words on a side"] += 1
                     continue
                 projected = project(links, source_word, target_word)
@@ -166,6 +172,10 @@ def pair_rows(
                     "link_target": [j for _, j in kept],
                     "one_source": [i for i, _ in ones],
                     "one_target": [j for _, j in ones],
+                    "source_words": bounds[0],
+                    "target_words": bounds[1],
+                    "source_whole": whole_words(source_word, keep_s, bounds[0]),
+                    "target_whole": whole_words(target_word, keep_t, bounds[1]),
                 }
         for path, file in files:
             if file.readline():
@@ -234,6 +244,11 @@ def one_to_one(forward: list[Link], reverse: list[Link]) -> list[Link]:
     both = sorted(set(forward) & set(reverse))
     left, right = Counter(i for i, _ in both), Counter(j for _, j in both)
     return [(i, j) for i, j in both if left[i] == right[j] == 1]
+
+
+def whole_words(words: list[int], keep: int, count: int) -> int:
+    """How many of ``count`` words come before the first one that truncation to ``keep`` sub-words cut or removed."""
+    return words[keep] if keep < len(words) else count
 
 
 def whole(word: int, words: list[int], keep: int) -> bool:

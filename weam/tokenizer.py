@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from weam.config import Backbone
+from weam.errors import UserError
 from weam.io import atomic_path
 from weam.settings import read_settings
+from weam.tables import open_parquet
 
 BERT_SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 XLMR_FIRST = ["<s>", "<pad>", "</s>", "<unk>"]
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
 
 def passages(path: Path) -> Iterator[str]:
     """The column text of a Parquet file, row by row."""
-    for batch in pq.ParquetFile(path).iter_batches(columns=["text"]):
+    for batch in open_parquet(path, ["text"], "passages").batches():
         yield from batch.column("text").to_pylist()
 
 
@@ -80,17 +80,26 @@ def train_sentencepiece(texts: Iterator[str], vocab_size: int, folder: Path) -> 
     from transformers import XLMRobertaTokenizer
 
     model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=texts,
-        model_writer=model,
-        model_type="unigram",
-        vocab_size=vocab_size - 2,  # <pad> and <mask> are added below
-        hard_vocab_limit=False,  # like WordPiece: fewer pieces where the text has no more
-        character_coverage=1.0,
-        normalization_rule_name="identity",
-        num_threads=1,
-        minloglevel=2,
-    )
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=texts,
+            model_writer=model,
+            model_type="unigram",
+            vocab_size=vocab_size - 2,  # <pad> and <mask> are added below
+            hard_vocab_limit=False,  # like WordPiece: fewer pieces where the text has no more
+            character_coverage=1.0,
+            normalization_rule_name="identity",
+            num_threads=1,
+            max_sentence_length=1 << 30,  # bytes; longer passages would be left out without a word
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        if "required_chars" in str(error):
+            raise UserError(
+                f"backbone.vocab_size {vocab_size} is fewer than the characters of the text and the special tokens; "
+                "raise it"
+            ) from None
+        raise UserError(f"SentencePiece cannot make a vocabulary of the text ({error})") from None
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     pieces = [(processor.id_to_piece(i), processor.get_score(i)) for i in range(processor.get_piece_size())]
     special = set(XLMR_FIRST)

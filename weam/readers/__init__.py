@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, cast
 
 from weam.errors import UserError
-from weam.io import read_json
+from weam.io import read_object
 
 INVALID_UTF8 = "invalid UTF-8"
 
@@ -38,13 +39,19 @@ class Release:
     def __init__(self, manifest_path: str | Path) -> None:
         self.manifest_path = Path(manifest_path)
         self.folder = self.manifest_path.parent
-        manifest = read_json(manifest_path)
+        manifest = read_object(manifest_path)
         try:
             self.name: str = manifest["source"]
             self.version: str = manifest["version"]
             self.format: str = manifest["format"]
             self.languages: list[str] = list(manifest["languages"])
             sizes: dict[str, int] = {entry["name"]: entry["bytes"] for entry in manifest["files"]}
+            for key in ("source", "version", "format"):
+                if not isinstance(manifest[key], str):
+                    raise TypeError(f"{key} is {manifest[key]!r}, not text")
+            for text in (*self.languages, *sizes):
+                if not isinstance(text, str):
+                    raise TypeError(f"{text!r} is not text")
         except (KeyError, TypeError) as error:
             raise UserError(
                 f"{manifest_path}: not the manifest of a source ({type(error).__name__}: {error}); "
@@ -95,10 +102,13 @@ def base_name(name: str) -> str:
 
 @contextlib.contextmanager
 def reading(path: str | Path) -> Iterator[None]:
-    """Turn the errors of truncated or damaged archives and compressed files into a :class:`UserError`."""
+    """Turn the errors of truncated, damaged or encrypted archives and compressed files into a :class:`UserError`."""
     try:
         yield
-    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, NotImplementedError) as error:
+    # RuntimeError: an encrypted member, or a compression that is not known here; OSError: of the system if it has errno
+    except (zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise UserError(
             f"{path}: truncated or damaged archive ({error}); delete the file and run the download stage again"
         ) from None

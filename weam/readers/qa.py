@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +50,7 @@ def read_squad_json(stream: IO[bytes], where: str) -> list[QAExample]:
         for paragraph in (paragraph for article in data["data"] for paragraph in article["paragraphs"]):
             context = _string(paragraph, "context")
             for qa in paragraph["qas"]:
-                answers = tuple((_string(a, "text"), int(a["answer_start"])) for a in qa.get("answers", ()))
+                answers = tuple((_string(a, "text"), _offset(a)) for a in qa.get("answers", ()))
                 examples.append(QAExample(str(qa["id"]), _string(qa, "question"), context, answers))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
@@ -63,6 +64,13 @@ def _string(row: dict[str, Any], key: str) -> str:
     value = row[key]
     if not isinstance(value, str):
         raise TypeError(f"{key} is {value!r}, not text")
+    return value
+
+
+def _offset(answer: dict[str, Any]) -> int:
+    value = answer["answer_start"]
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"answer_start is {value!r}, not a whole number")
     return value
 
 
@@ -181,7 +189,11 @@ def read_test(release: Release, split: str, context_lang: str, question_lang: st
 
 
 def test_cells(release: Release, split: str, languages: list[str]) -> list[tuple[str, str]]:
-    """Pairs (context language, question language) of ``languages`` that the release has in ``split``."""
+    """Pairs (context language, question language) of ``languages`` that the release has in ``split``.
+
+    Context and question in one language must be there for each of ``languages``; cross-lingual cells that are not are
+    named on stderr (XQuAD has none by design).
+    """
     for language in languages:
         release.require_language(language)
     there: set[tuple[str, str]] = set()
@@ -204,6 +216,18 @@ def test_cells(release: Release, split: str, languages: list[str]) -> list[tuple
         raise UserError(
             f"source {release.name}: has no {split} questions in {', '.join(languages)}; "
             f"it has {', '.join(sorted({x for x, _ in there})) or 'none at all'}"
+        )
+    if lacking := [language for language in languages if (language, language) not in there]:
+        raise UserError(
+            f"source {release.name}: has no {split} questions in {', '.join(lacking)}; "
+            f"it has {', '.join(sorted({x for x, y in there if x == y})) or 'no language with its own questions'}; "
+            "leave the language out or complete the source"
+        )
+    absent = [f"{x}-{y}" for x, y in itertools.product(languages, repeat=2) if (x, y) not in there]
+    if absent and release.format != "xquad":
+        print(
+            f"source {release.name}: no {split} files for these pairs of context and question: {', '.join(absent)}",
+            file=sys.stderr,
         )
     return cells
 

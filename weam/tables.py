@@ -1,0 +1,49 @@
+"""Opening Parquet files that other stages made, with one clear sentence when one is missing, broken or another kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from weam.errors import UserError
+
+
+class Table:
+    """An open Parquet file; see :func:`open_parquet`."""
+
+    def __init__(self, path: Path, file: Any, columns: Sequence[str]) -> None:
+        self.path, self.file, self.columns = path, file, list(columns)
+        self.rows: int = file.metadata.num_rows
+
+    def batches(self, size: int = 65536) -> Iterator[Any]:
+        """Record batches of the columns; damage found on the way is a :class:`UserError`."""
+        batches = self.file.iter_batches(batch_size=size, columns=self.columns)
+        while True:
+            try:
+                batch = next(batches, None)
+            except (pa.ArrowException, OSError) as error:
+                raise _broken(self.path, error) from None
+            if batch is None:
+                return
+            yield batch
+
+
+def open_parquet(path: Path, columns: Sequence[str], what: str) -> Table:
+    """Open ``path``, which must have ``columns``; ``what`` (pairs, passages) says in errors what it should hold."""
+    try:
+        file = pq.ParquetFile(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: the file does not exist; run the text stage") from None
+    except (pa.ArrowException, OSError) as error:
+        raise _broken(path, error) from None
+    if missing := [name for name in columns if name not in file.schema_arrow.names]:
+        raise UserError(f"{path}: has no column {missing[0]}; give the text.parquet of {what}")
+    return Table(path, file, columns)
+
+
+def _broken(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path}: not a Parquet file, or a broken one ({error}); run the text stage again")
