@@ -21,7 +21,7 @@ from urllib.parse import quote, unquote, urlsplit
 from weam.config import Mini, Source, SourceFile
 from weam.errors import UserError
 from weam.fetch import CHUNK, Unavailable, fetch
-from weam.io import atomic_path, read_json, sha256, write_json
+from weam.io import atomic_path, read_object, sha256, write_json
 from weam.progress import Progress
 from weam.settings import read_settings
 
@@ -106,7 +106,7 @@ def _obtain(source: str, name: str, expected: SourceFile, places: list[str], man
     The old manifest is removed when a file that it may describe is replaced.
     """
     out = manifest.parent / name
-    locked: dict[str, str] = read_json(lock) if lock and lock.exists() else {}
+    locked: dict[str, str] = read_object(lock) if lock and lock.exists() else {}
     checksum = expected.sha256 or locked.get(name)
     if checksum and out.is_file() and sha256(out) == checksum:
         return
