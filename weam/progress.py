@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 from tqdm import tqdm
-
-T = TypeVar("T")
 
 
 class Progress:
@@ -57,11 +54,3 @@ class Progress:
             self.bar.close()
         elif exc[0] is None:
             self.print_line()
-
-
-def track(items: Iterable[T], name: str, total: int | None, unit: str) -> Iterator[T]:
-    """Yield from ``items`` while showing progress."""
-    with Progress(name, total, unit) as progress:
-        for item in items:
-            yield item
-            progress.step()
