@@ -367,20 +367,26 @@ def test_translated_inference_training_is_parallel_and_spaced(folder: Path) -> N
 
 def test_verdicts_follow_from_the_premise(grammars: dict[str, Grammar]) -> None:
     sampler = Sampler(grammars["en"].world, grammars["en"].language, random.Random(1), "train")
+    literal = sayings = 0
+    denials: collections.Counter[str] = collections.Counter()
     for _ in range(300):
         for verdict in ("right", "wrong", "unknown"):
             item = sampler.inference(verdict)
+            denials[verdict] += item.denied
             stated = {(s.facts[0].person, s.facts[0].relation): s.facts[0] for s in item.premise}
             fact = item.hypothesis.facts[0]
             known = stated.get((fact.person, fact.relation))
-            if verdict == "right":
+            if verdict == "unknown":
+                assert known is None
+            elif (verdict == "right") != item.denied:
                 assert known == fact
-                assert item.hypothesis.clauses[0] not in {s.clauses[0] for s in item.premise if s.facts[0] == fact}
-            elif verdict == "wrong":
+                literal += item.hypothesis.clauses[0] in {s.clauses[0] for s in item.premise if s.facts[0] == fact}
+                sayings += 1
+            else:
                 assert known is not None
                 assert known.value != fact.value
-            else:
-                assert known is None
+    assert 0.4 < literal / sayings < 0.6
+    assert denials["wrong"] > 150 > 60 > max(denials["right"], denials["unknown"]) > 0
 
 
 # -- the languages -----------------------------------------------------------------------------------------------------

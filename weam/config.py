@@ -74,7 +74,7 @@ class Mini(Model):
     """Sizes of the generated mini world."""
 
     seed: int = Field(1, ge=0, description="seed of the generator")
-    pairs: int = Field(4500, ge=10, description="sentence pairs per target language")
+    pairs: int = Field(3000, ge=10, description="sentence pairs per target language")
     documents: int = Field(8000, ge=10, description="monolingual passages per language")
     questions: int = Field(3000, ge=10, description="training questions (English and each translation)")
     test_questions: int = Field(

@@ -16,7 +16,7 @@ from weam.errors import UserError
 from weam.io import atomic_path
 from weam.mini import lexicon
 from weam.mini.grammar import Fact, Grammar, Statement, Token, check, links
-from weam.mini.world import VERDICTS, QaPassage, Sampler, Split
+from weam.mini.world import VERDICTS, Inference, QaPassage, Sampler, Split
 
 NOISE_EVERY = 125
 """One raw pair in so many is damaged (0.8 %), as in real corpora, so that the filters have something to count."""
@@ -294,6 +294,13 @@ def _verdicts(sampler: Sampler, count: int) -> list[str]:
     return verdicts
 
 
+def _hypothesis(grammar: Grammar, item: Inference) -> list[list[Token]]:
+    """A statement; or its denial: whether it is true, and that it is not."""
+    if item.denied:
+        return [grammar.judgement("ask", item.hypothesis), grammar.judgement("wrong")]
+    return [grammar.statement(item.hypothesis)]
+
+
 def _xnli(speakers: Speakers, codes: Sequence[str], out: Path) -> None:
     members = {}
     splits: tuple[Split, ...] = ("dev", "test")
@@ -307,11 +314,11 @@ def _xnli(speakers: Speakers, codes: Sequence[str], out: Path) -> None:
             grammar = speakers.grammars[code]
             for number, item in enumerate(items, 1):
                 premise = [grammar.statement(statement) for statement in item.premise]
-                hypothesis = grammar.statement(item.hypothesis)
+                hypothesis = _hypothesis(grammar, item)
                 label = LABELS[item.verdict]
-                row = [code, label, "", "", "", "", grammar.passage(premise).text, grammar.text(hypothesis)]
+                row = [code, label, "", "", "", "", grammar.passage(premise).text, grammar.passage(hypothesis).text]
                 row += [str(number), str(number), "mini", label, label, label, label, label]
-                row += [" ".join(map(_spaced, premise)), _spaced(hypothesis), "True"]
+                row += [" ".join(map(_spaced, premise)), " ".join(map(_spaced, hypothesis)), "True"]
                 lines.append("\t".join(row) + "\n")
         members[f"XNLI-1.0/xnli.{split}.tsv"] = "".join(lines)
     _zip(out, members)
@@ -327,7 +334,8 @@ def _xnli_mt(speakers: Speakers, codes: Sequence[str], out: Path) -> None:
         lines = ["premise\thypo\tlabel\n"]
         for item in items:
             premise = " ".join(_spaced(grammar.statement(statement)) for statement in item.premise)
-            lines.append(f"{premise}\t{_spaced(grammar.statement(item.hypothesis))}\t{labels[item.verdict]}\n")
+            hypothesis = " ".join(map(_spaced, _hypothesis(grammar, item)))
+            lines.append(f"{premise}\t{hypothesis}\t{labels[item.verdict]}\n")
         members[f"XNLI-MT-1.0/multinli/multinli.train.{code}.tsv"] = "".join(lines)
     _zip(out, members)
 

@@ -21,6 +21,10 @@ TWO_CLAUSES = ("and", "while")
 VERDICTS = ("right", "wrong", "unknown")
 """Of a hypothesis: stated by the passage; another value than the passage's; about something it does not mention."""
 
+OPPOSITE = {"right": "wrong", "wrong": "right", "unknown": "unknown"}
+DENIED = {"right": 0.1, "wrong": 0.6, "unknown": 0.1}
+"""How many hypotheses of each verdict are denials."""
+
 
 class QaPassage(NamedTuple):
     """A passage and the questions on it: (sentence that answers, number of the question's variant)."""
@@ -30,10 +34,11 @@ class QaPassage(NamedTuple):
 
 
 class Inference(NamedTuple):
-    """A premise of some sentences, a hypothesis and its verdict."""
+    """A premise of some sentences, and a hypothesis with its verdict: a statement, or the denial of one."""
 
     premise: tuple[Statement, ...]
     hypothesis: Statement
+    denied: bool
     verdict: str
 
 
@@ -138,11 +143,16 @@ class Sampler:
         """The number of one of the questions for a fact."""
         return self.rng.randrange(self.questions[fact.relation])
 
-    def hypothesis(self, premise: Sequence[Statement], verdict: str) -> Statement:
-        """A sentence that the premise states in other words, contradicts, or says nothing about."""
+    def hypothesis(self, premise: Sequence[Statement], verdict: str, literal: float = 0) -> Statement:
+        """A sentence that the premise states, contradicts, or says nothing about.
+
+        literal: how often a sentence that the premise states is said in the same words.
+        """
         stated = self.rng.choice(premise)
         fact = stated.facts[0]
         if verdict == "right":
+            if literal > 0 and self.rng.random() < literal:
+                return self.statement(fact, frames=0, clause=stated.clauses[0])
             others = [index for index in range(self.clauses[fact.relation]) if index != stated.clauses[0]]
             return self.statement(fact, frames=0, clause=self.rng.choice(others) if others else 0)
         if verdict == "wrong":
@@ -157,11 +167,16 @@ class Sampler:
         )
 
     def inference(self, verdict: str) -> Inference:
-        """A premise of two sentences and a hypothesis of the wanted verdict."""
+        """A premise of one or two sentences and a hypothesis of the wanted verdict.
+
+        As in real data, most denials are contradictions, and much of what follows repeats words of the premise.
+        """
+        denied = self.rng.random() < DENIED[verdict]
+        content = OPPOSITE[verdict] if denied else verdict
         for _ in range(1000):
-            premise = self.passage(2)
+            premise = self.passage(self.rng.choice((1, 2)))
             try:
-                return Inference(premise, self.hypothesis(premise, verdict), verdict)
+                return Inference(premise, self.hypothesis(premise, content, literal=0.5), denied, verdict)
             except LookupError:
                 continue
         raise LookupError(verdict)
