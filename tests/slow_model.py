@@ -14,6 +14,7 @@ class Result(NamedTuple):
     tension: float
     links: list[list[tuple[int, int]]]  # (source, target), 0-based, in the order of the target
     ties: int  # target words whose two best source words are equally probable up to rounding
+    table: dict[object, dict[str, float]]  # translation probabilities after the last M-step; NULL is None
 
 
 def digamma(x: float) -> float:
@@ -108,7 +109,7 @@ def run(
             else:
                 total = sum(row_counts.values())
                 probability[given] = {w: c / total for w, c in row_counts.items()}
-    return Result(likelihoods, tension, links, ties)
+    return Result(likelihoods, tension, links, ties, probability)
 
 
 STEPS = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))

@@ -12,9 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from aligner import align, call, tools
+from aligner import align, call, make_pairs, tools
 from releases import make_release
-from test_fast_align import make_pairs
 
 from weam.cli import main
 
@@ -199,6 +198,8 @@ def test_programs_that_fail(
     folder.mkdir()
     for tool in ("fast_align", "atools"):
         shutil.copy(tools() / tool, folder / tool)
+    if name == "atools":  # it is called for programs with the classic options only
+        program(folder, "fast_align", '[ "$1" != --version ] || exit 2\n' + REAL.format(tools=tools()))
     if name == "fast_align" and script.startswith(("sed", "echo 0")):
         program(folder, "atools", 'cat "$2"\n')
     program(folder, name, script)

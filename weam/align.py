@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tools", type=Path, required=True, help="folder with fast_align and atools")
     parser.add_argument("--settings", help="the align block of the configuration (JSON or file)")
     parser.add_argument("--gold", type=Path, help="manifest.json of gold word alignments")
+    parser.add_argument("--threads", type=int, default=1, help="threads of our fast_align (the result is the same)")
     parser.add_argument("--out", type=Path, required=True, help="links.txt; forward.txt and reverse.txt go beside it")
     parser.add_argument("--quality", type=Path, required=True, help="quality.json")
 
@@ -59,13 +60,18 @@ def run(args: argparse.Namespace) -> None:
     with work_folder(args.out) as work:
         corpus = work / "corpus.txt"
         lengths = write_corpus(args.text, gold, settings.lowercase, corpus)
-        outputs = {direction: work / direction for direction in (*DIRECTIONS, "symmetrised")}
-        for direction in DIRECTIONS:
-            command = [str(fast_align), *fast_align_options(settings, corpus, direction)]
-            call(command, outputs[direction], f"the {direction} direction")
-        forward, reverse = (str(outputs[direction]) for direction in DIRECTIONS)
-        command = [str(atools), "-i", forward, "-j", reverse, "-c", settings.heuristic]
-        call(command, outputs["symmetrised"], "the symmetrisation")
+        outputs = {direction: work / f"links.{direction}" for direction in DIRECTIONS}
+        outputs["symmetrised"] = work / f"links.{settings.heuristic}"
+        options = fast_align_options(settings, corpus)
+        if is_ours(fast_align):
+            both = ["--both", str(work / "links"), "--symmetrise", settings.heuristic, "--threads", str(args.threads)]
+            call([str(fast_align), *options, *both], work / "stdout", "both directions")
+        else:
+            for direction, reverse in zip(DIRECTIONS, ([], ["-r"]), strict=True):
+                call([str(fast_align), *options, *reverse], outputs[direction], f"the {direction} direction")
+            forward, reverse_links = (str(outputs[direction]) for direction in DIRECTIONS)
+            command = [str(atools), "-i", forward, "-j", reverse_links, "-c", settings.heuristic]
+            call(command, outputs["symmetrised"], "the symmetrisation")
 
         rows = len(lengths.source) - len(gold)
         found = {}
@@ -97,14 +103,23 @@ def find_tool(folder: Path, name: str) -> Path:
     return path.resolve()
 
 
-def fast_align_options(settings: Align, corpus: Path, direction: str) -> list[str]:
+def is_ours(fast_align: Path) -> bool:
+    """Whether the program has the options of WEAM's own; others know the classic ones only."""
+    try:
+        command = [str(fast_align), "--version"]
+        shown = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return False  # the alignment itself will say what is wrong
+    return shown.returncode == 0 and shown.stdout.startswith(b"fast_align (WEAM)")
+
+
+def fast_align_options(settings: Align, corpus: Path) -> list[str]:
     """Short options only: the long ones of the original program do not work."""
     options = ["-i", str(corpus), "-I", str(settings.iterations), "-q", repr(settings.null_probability)]
     switches = {
         "-d": settings.favor_diagonal,
         "-o": settings.optimize_tension,
         "-v": settings.variational_bayes,
-        "-r": direction == "reverse",
     }
     return options + [switch for switch, on in switches.items() if on]
 

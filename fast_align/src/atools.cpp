@@ -35,7 +35,9 @@ std::string one_sided(const LineReader& longer, const LineReader& shorter) {
 
 void answer(const std::string& first, const std::string& where_first, const std::string& second,
             const std::string& where_second, Heuristic heuristic) {
-  std::cout << to_text(symmetrise(parse_links(first, where_first), parse_links(second, where_second), heuristic)) << '\n';
+  std::string text;
+  append_links(symmetrise(parse_links(first, where_first), parse_links(second, where_second), heuristic), text);
+  std::cout << text << '\n';
 }
 
 void join_files(const std::string& first_path, const std::string& second_path, Heuristic heuristic) {

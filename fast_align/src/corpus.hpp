@@ -2,13 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <iosfwd>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "io.hpp"
+#include "progress.hpp"
 
 namespace weam {
 
@@ -16,7 +16,8 @@ using Word = std::uint32_t;
 
 // The empty word of the source side. A token that is spelled "<eps>" is the same word, as in the reference program.
 inline constexpr Word kNull = 0;
-inline constexpr const char* kNullText = "<eps>";
+inline constexpr std::string_view kNullText = "<eps>";
+inline constexpr Word kUnknown = ~Word{0};
 
 // A stretch of words; does not own them.
 struct Words {
@@ -27,62 +28,75 @@ struct Words {
   const Word* end() const { return data + size; }
 };
 
-// One dictionary for both sides; numbers are given in the order of first appearance, from kNull = 0.
+// The words of one side, numbered from kNull = 0. Spellings lie one behind the other in one string; the numbers are found
+// by open addressing.
 class Dictionary {
  public:
-  Dictionary() { add(kNullText); }
-  Word add(std::string_view text);
-  std::string_view text(Word word) const { return texts_[word]; }
-  std::size_t size() const { return texts_.size(); }
+  Dictionary();
+  Word add(std::string_view text);         // throws UserError beyond 2^32 - 2 words
+  Word find(std::string_view text) const;  // kUnknown if it is not there
+  std::string_view text(Word word) const {
+    return std::string_view(texts_).substr(start_[word], start_[word + 1] - start_[word]);
+  }
+  std::size_t size() const { return start_.size() - 1; }
+  // Word w becomes numbers[w]; a permutation that leaves kNull alone.
+  void renumber(const std::vector<Word>& numbers);
+  std::size_t bytes() const;
 
  private:
-  std::deque<std::string> texts_;  // a deque never moves its strings: the keys below stay valid
-  std::unordered_map<std::string_view, Word> numbers_;
+  struct Slot {
+    std::uint32_t hash = 0;
+    Word word = kUnknown;  // kUnknown: free
+  };
+  std::size_t slot_of(std::string_view text, std::uint32_t hash) const;
+  void rehash(std::size_t slots);
+  std::string texts_;
+  std::vector<std::uint64_t> start_{0};
+  std::vector<Slot> slots_;
 };
 
-// Reading one line into words, and the count of lines that cannot be aligned.
+// Lines of the input as tokens, and the count of those that cannot be aligned.
 class PairReader {
  public:
-  // `reversed`: the model predicts the first side of each line from the second.
-  PairReader(const std::string& path, bool reversed) : lines_(path), reversed_(reversed) {}
+  explicit PairReader(const std::string& path) : lines_(path) {}
+  PairReader(std::istream& stream, const std::string& name) : lines_(stream, name) {}
 
-  // Reads one line. Both `source` (conditioned on) and `target` (predicted) are left empty if a side has no words.
-  bool next(Dictionary& words, std::vector<Word>& source, std::vector<Word>& target);
-  const std::vector<std::string_view>& first_side() const { return first_; }  // tokens as in the line
-  const std::vector<std::string_view>& second_side() const { return second_; }
+  // Reads the tokens of one line, valid until the next call; false at the end.
+  bool next(std::vector<std::string_view>& first, std::vector<std::string_view>& second);
+  bool usable() const { return usable_; }  // whether both sides of this line have words
+  std::size_t skipped() const { return skipped_; }
   void report(std::ostream& log) const;  // warns of the lines that were left without links
 
  private:
   LineReader lines_;
-  bool reversed_;
   std::string line_;
-  std::vector<std::string_view> first_, second_;
+  bool usable_ = false;
   std::size_t skipped_ = 0, no_separator_ = 0;
   std::vector<std::size_t> skipped_lines_;  // numbers of the first few
 };
 
+// One side of the corpus: the words of line k are words[start[k]] up to words[start[k + 1]].
+struct Side {
+  Dictionary dictionary;  // numbered by falling frequency, so that frequent words lie together in memory
+  std::vector<Word> words;
+  std::vector<std::uint64_t> start{0};
+
+  Words line(std::size_t k) const { return {words.data() + start[k], static_cast<std::uint32_t>(start[k + 1] - start[k])}; }
+};
+
 class Corpus {
  public:
-  Corpus(const std::string& path, bool reversed, std::ostream& log);
+  // Reads everything; warns in the log of lines with an empty side.
+  Corpus(PairReader reader, Progress& progress);
 
-  std::size_t lines() const { return source_start_.size() - 1; }
-  std::size_t pairs() const { return pairs_; }                  // lines with words on both sides
-  std::uint64_t target_words() const { return target_.size(); }
-  std::uint64_t source_words() const { return source_.size(); }
-  Words source(std::size_t line) const { return slice(source_, source_start_, line); }
-  Words target(std::size_t line) const { return slice(target_, target_start_, line); }
-  const Dictionary& words() const { return words_; }
-  // Mean over the pairs of (target length / source length); 1 if there is no pair.
-  double length_ratio() const;
+  Side first, second;
+  std::size_t lines() const { return first.start.size() - 1; }
+  std::size_t pairs() const { return lines() - skipped_; }  // lines with words on both sides
+  std::size_t skipped() const { return skipped_; }
+  std::size_t bytes() const;
 
  private:
-  static Words slice(const std::vector<Word>& words, const std::vector<std::uint64_t>& start, std::size_t line) {
-    return {words.data() + start[line], static_cast<std::uint32_t>(start[line + 1] - start[line])};
-  }
-  Dictionary words_;
-  std::vector<Word> source_, target_;
-  std::vector<std::uint64_t> source_start_{0}, target_start_{0};  // offset of each line; one more than lines
-  std::size_t pairs_ = 0;
+  std::size_t skipped_ = 0;
 };
 
 }  // namespace weam

@@ -27,6 +27,7 @@ struct UsageError : std::runtime_error {
 class LineReader {
  public:
   explicit LineReader(const std::string& path);
+  LineReader(std::istream& stream, const std::string& name) : stream_(&stream), name_(name) {}
   bool next(std::string& line);                          // false at the end; throws UserError on a read fault
   std::size_t number() const { return number_; }         // 1-based number of the line read last
   const std::string& name() const { return name_; }      // for messages

@@ -20,39 +20,64 @@ constexpr std::array<std::pair<const char*, Heuristic>, 5> kNames = {{
 
 constexpr std::array<Link, 8> kNeighbours = {{{-1, 0}, {0, -1}, {1, 0}, {0, 1}, {-1, -1}, {-1, 1}, {1, -1}, {1, 1}}};
 
-// Links that know which words they cover.
+// The links of both directions, in ascending order, and which of them have been accepted. All heuristics only choose among
+// them.
 class Growing {
  public:
-  explicit Growing(Links start) : links_(std::move(start)) {
-    for (const Link& link : links_) cover(link);
+  Growing(const Links& forward, const Links& reverse) {
+    std::set_union(forward.begin(), forward.end(), reverse.begin(), reverse.end(), std::back_inserter(links_));
+    accepted_.assign(links_.size(), false);
+    std::vector<std::int64_t> targets;
+    for (const Link& link : links_) targets.push_back(link.second);
+    std::sort(targets.begin(), targets.end());
+    targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
+    for (std::size_t k = 0; k < links_.size(); ++k) {
+      const bool same = k > 0 && links_[k - 1].first == links_[k].first;
+      source_of_.push_back(k == 0 ? 0 : source_of_.back() + (same ? 0 : 1));
+      target_of_.push_back(static_cast<std::size_t>(
+          std::lower_bound(targets.begin(), targets.end(), links_[k].second) - targets.begin()));
+    }
+    source_covered_.assign(links_.size(), false);
+    target_covered_.assign(targets.size(), false);
   }
-  void add(const Link& link) {
-    links_.insert(link);
-    cover(link);
+
+  std::size_t size() const { return links_.size(); }
+  const Link& link(std::size_t k) const { return links_[k]; }
+  std::size_t find(const Link& link) const {  // size() if it is in neither direction
+    const auto found = std::lower_bound(links_.begin(), links_.end(), link);
+    return found != links_.end() && *found == link ? static_cast<std::size_t>(found - links_.begin()) : size();
   }
-  bool covers_source(const Link& link) const { return sources_.count(link.first) > 0; }
-  bool covers_target(const Link& link) const { return targets_.count(link.second) > 0; }
-  const Links& links() const { return links_; }
+  bool accepted(std::size_t k) const { return accepted_[k]; }
+  bool covers_source(std::size_t k) const { return source_covered_[source_of_[k]]; }
+  bool covers_target(std::size_t k) const { return target_covered_[target_of_[k]]; }
+  void accept(std::size_t k) {
+    accepted_[k] = true;
+    source_covered_[source_of_[k]] = true;
+    target_covered_[target_of_[k]] = true;
+  }
+  Links take() const {
+    Links links;
+    for (std::size_t k = 0; k < size(); ++k) {
+      if (accepted_[k]) links.push_back(links_[k]);
+    }
+    return links;
+  }
 
  private:
-  void cover(const Link& link) {
-    sources_.insert(link.first);
-    targets_.insert(link.second);
-  }
   Links links_;
-  std::set<std::int64_t> sources_, targets_;
+  std::vector<std::size_t> source_of_, target_of_;  // the words of each link, counted without gaps
+  std::vector<char> accepted_, source_covered_, target_covered_;
 };
 
-void grow_diag(Growing& grown, const Links& candidates) {
+void grow_diag(Growing& grown) {
   for (bool added = true; added;) {
     added = false;
-    // A set keeps its iterators when it grows: links added behind are met in the next pass, those ahead in this one.
-    for (const Link& link : grown.links()) {
+    for (std::size_t k = 0; k < grown.size(); ++k) {
+      if (!grown.accepted(k)) continue;
       for (const Link& step : kNeighbours) {
-        const Link neighbour{link.first + step.first, link.second + step.second};
-        if (grown.covers_source(neighbour) && grown.covers_target(neighbour)) continue;
-        if (candidates.count(neighbour) == 0) continue;
-        grown.add(neighbour);
+        const std::size_t neighbour = grown.find({grown.link(k).first + step.first, grown.link(k).second + step.second});
+        if (neighbour == grown.size() || (grown.covers_source(neighbour) && grown.covers_target(neighbour))) continue;
+        grown.accept(neighbour);
         added = true;
       }
     }
@@ -61,8 +86,9 @@ void grow_diag(Growing& grown, const Links& candidates) {
 
 void add_final(Growing& grown, const Links& direction, bool both) {
   for (const Link& link : direction) {
-    const bool source = grown.covers_source(link), target = grown.covers_target(link);
-    if (both ? !source && !target : !source || !target) grown.add(link);
+    const std::size_t k = grown.find(link);
+    const bool source = grown.covers_source(k), target = grown.covers_target(k);
+    if (both ? !source && !target : !source || !target) grown.accept(k);
   }
 }
 
@@ -77,20 +103,28 @@ Heuristic heuristic_named(const std::string& name) {
   throw UsageError("'" + name + "' is not a heuristic; known are " + known);
 }
 
+void sort_links(Links& links) {
+  std::sort(links.begin(), links.end());
+  links.erase(std::unique(links.begin(), links.end()), links.end());
+}
+
 Links symmetrise(const Links& forward, const Links& reverse, Heuristic heuristic) {
-  Links both, either;
-  std::set_intersection(forward.begin(), forward.end(), reverse.begin(), reverse.end(), std::inserter(both, both.end()));
+  Links both;
+  if (heuristic == Heuristic::kUnion) {
+    std::set_union(forward.begin(), forward.end(), reverse.begin(), reverse.end(), std::back_inserter(both));
+    return both;
+  }
+  std::set_intersection(forward.begin(), forward.end(), reverse.begin(), reverse.end(), std::back_inserter(both));
   if (heuristic == Heuristic::kIntersect) return both;
-  std::set_union(forward.begin(), forward.end(), reverse.begin(), reverse.end(), std::inserter(either, either.end()));
-  if (heuristic == Heuristic::kUnion) return either;
-  Growing grown(std::move(both));
-  grow_diag(grown, either);
+  Growing grown(forward, reverse);
+  for (const Link& link : both) grown.accept(grown.find(link));
+  grow_diag(grown);
   if (heuristic != Heuristic::kGrowDiag) {
     const bool both_free = heuristic == Heuristic::kGrowDiagFinalAnd;
     add_final(grown, forward, both_free);
     add_final(grown, reverse, both_free);
   }
-  return grown.links();
+  return grown.take();
 }
 
 Links parse_links(std::string_view text, const std::string& where) {
@@ -104,18 +138,19 @@ Links parse_links(std::string_view text, const std::string& where) {
         !parse_number(token.substr(dash + 1), j)) {
       throw UserError(where + ": '" + std::string(token) + "' is not a link; links are written i-j with positions from 0");
     }
-    links.emplace(i, j);
+    links.emplace_back(i, j);
   }
+  sort_links(links);
   return links;
 }
 
-std::string to_text(const Links& links) {
-  std::string text;
+void append_links(const Links& links, std::string& text) {
+  bool first = true;
   for (const Link& link : links) {
-    if (!text.empty()) text += ' ';
+    if (!first) text += ' ';
+    first = false;
     text += std::to_string(link.first) + '-' + std::to_string(link.second);
   }
-  return text;
 }
 
 }  // namespace weam

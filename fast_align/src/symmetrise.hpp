@@ -16,25 +16,28 @@
 #pragma once
 
 #include <cstdint>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace weam {
 
 using Link = std::pair<std::int64_t, std::int64_t>;  // source position, target position; 0-based
-using Links = std::set<Link>;
+using Links = std::vector<Link>;                       // ascending, none twice
 
 enum class Heuristic { kIntersect, kUnion, kGrowDiag, kGrowDiagFinal, kGrowDiagFinalAnd };
 
 // Throws UsageError for an unknown name; the names are those above.
 Heuristic heuristic_named(const std::string& name);
 
+// Brings links into the order that the functions below need.
+void sort_links(Links& links);
+
 Links symmetrise(const Links& forward, const Links& reverse, Heuristic heuristic);
 
 // "0-0 1-2"; empty text is no links. Throws UserError "WHERE: ..." for anything else.
 Links parse_links(std::string_view text, const std::string& where);
-std::string to_text(const Links& links);
+void append_links(const Links& links, std::string& text);
 
 }  // namespace weam

@@ -53,7 +53,7 @@ rule align:
         "results/benchmarks/align/en-{lang}.tsv"
     conda:
         "../../envs/weam.yaml"
-    threads: 1
+    threads: 4
     resources:
         mem_mb=growing(2000, per_input_mb=20),
         runtime=growing(30, per_input_mb=1),
@@ -70,6 +70,7 @@ rule align:
             --tools {input.tools:q} \
             --settings {params.settings:q} \
             {params.gold:q} \
+            --threads {threads} \
             --out {output.links:q} \
             --quality {output.quality:q} \
             2>{log:q}
