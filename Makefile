@@ -1,6 +1,7 @@
 # make mlqa    the main job: environment (if missing), then results/tables/mlqa.csv
 # make all     all tables
 # make test    environment (if missing), then the tests
+# make fuzz    a minute of random input for the word aligner (FUZZ_SECONDS=60)
 # make lint    every static check
 # make clean   remove results and generated data (downloads too), keep the environment
 #
@@ -14,7 +15,7 @@ BIN := .venv/bin
 STAMP := .venv/.weam-stamp
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: mlqa all env test lint clean
+.PHONY: mlqa all env test fuzz lint clean
 
 mlqa: env
 	snakemake -j$(CORES) results/tables/mlqa.csv
@@ -42,6 +43,9 @@ $(STAMP): requirements.lock pyproject.toml
 
 test: env
 	pytest
+
+fuzz: env
+	pytest -s tests/fuzz_fast_align.py
 
 lint: env
 	ruff check .

@@ -34,7 +34,7 @@ if Path(shutil.which("python") or "").parent != Path(sys.executable).parent:
     os.environ.update(
         PATH=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
     )
-# Paths of this machine reach the downloads by the environment: they are in no parameter and in no table.
+# Paths of this machine reach the downloads by the environment: they are in no parameter.
 site = {"WEAM_SHARED_DATA": cfg.sample_dir, "WEAM_MIRROR": cfg.mirror}
 os.environ.update({name: path for name, path in site.items() if path})
 
@@ -43,6 +43,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/download.smk"
 include: "workflow/rules/text.smk"
 include: "workflow/rules/align.smk"
+include: "workflow/rules/align_parts.smk"
 include: "workflow/rules/shards.smk"
 include: "workflow/rules/backbone.smk"
 include: "workflow/rules/pretrain.smk"

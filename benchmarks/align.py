@@ -1,6 +1,6 @@
 """CPU time, wall time and memory of fast_align, beside other aligners, on real and on generated text.
 
-    python benchmarks/align.py --tools results/tools/fast_align                  # Tatoeba de-en, if WEAM_SHARED_DATA is set
+    python benchmarks/align.py --tools results/tools/fast_align    # Tatoeba de-en from WEAM_SHARED_DATA
     python benchmarks/align.py --tools DIR --zipf 500000 --words 25              # a generated corpus
     python benchmarks/align.py --tools DIR --peer /path/to/fast_align            # another program, same command line
     python benchmarks/align.py --tools DIR --thot                                # sil-thot, if it is installed
@@ -40,14 +40,12 @@ def main() -> None:
     parser.add_argument("--text", type=Path, help="text to align: 'source ||| target' lines")
     parser.add_argument("--zipf", type=int, metavar="PAIRS", help="generate so many pairs instead")
     parser.add_argument("--words", type=int, default=25, help="words a side of generated pairs (25)")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads of our program (1 2)")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="threads of our program (1 2)")
     parser.add_argument("--both", action="store_true", help="our program makes both directions and symmetrises")
     parser.add_argument("--repeat", type=int, default=1, help="runs of each; the fastest counts")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        text = args.text or (
-            zipf(args.zipf, args.words, Path(folder)) if args.zipf else tatoeba(Path(folder))
-        )
+        text = args.text or (zipf(args.zipf, args.words, Path(folder)) if args.zipf else tatoeba(Path(folder)))
         pairs = sum(1 for _ in text.open("rb"))
         print(f"{text.name}: {pairs} pairs, {text.stat().st_size / 1e6:.1f} MB; {platform.machine()}, {cpu_name()}")
         print("| program | user CPU, s | wall, s | memory, MB | pairs/s of CPU |\n|---|---:|---:|---:|---:|")
@@ -124,7 +122,7 @@ def tatoeba(folder: Path) -> Path:
 
 
 def _words(side: str) -> list[str]:
-    for mark in ".,!?;:\"()„“":
+    for mark in '.,!?;:"()„“':
         side = side.replace(mark, f" {mark} ")
     return side.split()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 from aligner import align, call, make_pairs, tools
 from releases import make_release
 
+from weam.alignment import Rows
 from weam.cli import main
 
 Pair = tuple[list[str], list[str]]
@@ -82,6 +85,7 @@ def test_quality(tmp_path: Path) -> None:
     target = sum(len(target) for _, target in PAIRS)
     assert quality(tmp_path) == {
         "pair": "en-de",
+        "method": "fast_align",
         "sentences": len(PAIRS),
         "links": sum(map(len, links)),
         "links_per_word": pytest.approx(sum(map(len, links)) / source),
@@ -257,3 +261,98 @@ def test_alignment_error_rate_of_tatoeba_and_the_bicici_gold(shared_data: Path, 
     assert scores["forward"]["aer"] == pytest.approx(0.390, abs=0.005)
     assert scores["reverse"]["aer"] == pytest.approx(0.357, abs=0.005)
     assert scores["symmetrised"]["aer"] == pytest.approx(0.362, abs=0.005)
+
+
+# ---- in parts
+
+
+def in_parts(folder: Path, text: Path, settings: str, parts: int, *more: object, status: int = 0) -> None:
+    """Train, apply to each part, join; all into ``folder``/out."""
+    common = ["--text", text, "--languages", "en", "de", "--tools", tools(), "--settings", settings, *more]
+    assert main(["align_model", *map(str, common), "--out", str(folder / "model")]) == status
+    folders = [folder / "parts" / str(part) for part in range(parts)]
+    for part, where in enumerate(folders):
+        options = ["--model", folder / "model", "--part", part, "--parts", parts, "--out", where / "links.txt"]
+        command = [*common, *options, "--counts", where / "counts.json"]
+        assert main(["align_part", *map(str, command)]) == 0
+    joined = [option for where in folders for option in ("--part", where)]
+    out = ["--out", folder / "out" / "links.txt", "--quality", folder / "out" / "quality.json"]
+    assert main(["align_join", "--languages", "en", "de", *map(str, [*joined, *out])]) == 0
+
+
+@pytest.mark.parametrize("parts", [1, 3, 7])
+def test_parts_of_a_corpus_have_the_links_of_the_whole(parts: int, tmp_path: Path) -> None:
+    """With a model of all pairs nothing depends on the parts, the gold sentences included."""
+    text, gold = write_text(tmp_path / "text.parquet", PAIRS), gold_release(tmp_path)
+    (tmp_path / "whole").mkdir()
+    assert run(tmp_path / "whole", text, "--gold", gold) == 0
+    in_parts(tmp_path, text, '{"train_pairs": 1000000}', parts, "--gold", gold, "--threads", 2)
+    for name in ("links", "forward", "reverse"):
+        assert lines(tmp_path, name) == lines(tmp_path / "whole", name)
+    assert quality(tmp_path) == quality(tmp_path / "whole")
+
+
+def test_a_model_of_some_pairs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    text = write_text(tmp_path / "text.parquet", PAIRS)
+    in_parts(tmp_path, text, '{"train_pairs": 50}', 2)
+    assert "50 lines, " in capfd.readouterr().err
+    assert len(lines(tmp_path, "links")) == len(PAIRS)
+    assert quality(tmp_path)["sentences"] == len(PAIRS)
+    assert quality(tmp_path)["gold"] is None
+
+
+@pytest.mark.parametrize(("total", "kept"), [(10, 10), (10, 1), (10, 3), (7, 5), (1000, 333), (1, 1)])
+def test_rows_are_evenly_spread(total: int, kept: int) -> None:
+    rows = Rows(total, kept)
+    inside = [row for row in range(total) if row in rows]
+    assert len(inside) == len(rows) == kept
+    assert inside[0] == 0
+    gaps = {b - a for a, b in itertools.pairwise(inside)}
+    assert max(gaps, default=1) - min(gaps, default=1) <= 1
+
+
+def test_faults_of_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = write_text(tmp_path / "text.parquet", PAIRS)
+    common = ["--text", str(text), "--languages", "en", "de", "--tools"]
+    out = ["--out", str(tmp_path / "x" / "links.txt")]
+
+    def fails(*command: str) -> str:
+        capsys.readouterr()
+        assert main([*command]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    assert "align.train_pairs is null" in fails("align_model", *common, str(tools()), *out)
+    settings = ["--settings", '{"train_pairs": 9}']
+    part = ["--model", str(tmp_path / "no"), "--part", "3", "--parts", "3", "--counts", str(tmp_path / "c.json")]
+    assert "the parts are 0 to 2" in fails("align_part", *common, str(tools()), *settings, *part, *out)
+    (tmp_path / "tools").mkdir()
+    program(tmp_path / "tools", "fast_align", "exit 2\n")
+    assert "WEAM's own fast_align" in fails("align_model", *common, str(tmp_path / "tools"), *settings, *out)
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "counts.json").write_text("{}")
+    join = [
+        "align_join",
+        "--languages",
+        "en",
+        "de",
+        "--part",
+        str(tmp_path / "part"),
+        *out,
+        "--quality",
+        str(tmp_path / "q"),
+    ]
+    assert "not the counts of a part" in fails(*join)
+
+
+def test_eflomal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    text, gold = write_text(tmp_path / "text.parquet", PAIRS), gold_release(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "eflomal", None)
+        assert run(tmp_path, text, settings='{"method": "eflomal"}') == 1
+        assert "pip install eflomal" in capsys.readouterr().err
+    pytest.importorskip("eflomal", reason="the package eflomal is not installed")
+    assert run(tmp_path, text, "--gold", gold, settings='{"method": "eflomal"}') == 0
+    assert quality(tmp_path)["method"] == "eflomal"
+    assert quality(tmp_path)["aligned_target"] > 0.5
+    assert quality(tmp_path)["gold"]["symmetrised"]["aer"] < 0.5

@@ -287,6 +287,7 @@ def quality(path: Path, pair: str, gold: bool, **changes: Any) -> str:
     agreement = {"aer": 0.25, "precision": 0.8, "recall": 0.70588}
     value: dict[str, Any] = {
         "pair": pair,
+        "method": "fast_align",
         "sentences": 6000,
         "links": 9,
         "links_per_word": 1.23456,
@@ -306,24 +307,36 @@ def test_alignment_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     command = ["alignment_table", "--config", json.dumps(CONFIG), "--out", str(tmp_path / "t/alignment.csv")]
     assert main([*command, "--quality", zh, de]) == 0
     assert (tmp_path / "t/alignment.csv").read_text() == (
-        "pair,direction,aer,precision,recall,gold_sentences,links_per_word,aligned_source_share,aligned_target_share\n"
-        "en-de,forward,0.2500,0.8000,0.7059,200,,,\n"
-        "en-de,reverse,0.3000,0.8000,0.7059,200,,,\n"
-        "en-de,symmetrised,0.0000,0.8000,0.7059,200,1.2346,0.9000,1.0000\n"
-        "en-zh,symmetrised,,,,,1.2346,0.9000,1.0000\n"
+        "pair,method,direction,aer,precision,recall,gold_sentences,links_per_word,aligned_source_share,"
+        "aligned_target_share\n"
+        "en-de,fast_align,forward,0.2500,0.8000,0.7059,200,,,\n"
+        "en-de,fast_align,reverse,0.3000,0.8000,0.7059,200,,,\n"
+        "en-de,fast_align,symmetrised,0.0000,0.8000,0.7059,200,1.2346,0.9000,1.0000\n"
+        "en-zh,fast_align,symmetrised,,,,,1.2346,0.9000,1.0000\n"
     )
     text = (tmp_path / "t/alignment.md").read_text(encoding="utf-8")
-    assert "| en-de | reverse | 0.3000 |" in text
+    assert "| en-de | fast_align | reverse | 0.3000 |" in text
     assert "No gold alignments: en-zh." in text
     inputs = json.loads((tmp_path / "t/alignment.provenance.json").read_text())["inputs"]
     assert {Path(entry["path"]).name for entry in inputs} == {"de.json", "zh.json"}
     capsys.readouterr()
     assert main([*command, "--quality", de, quality(tmp_path / "2.json", "en-de", True)]) == 1
-    assert "pair 'en-de' is given twice" in capsys.readouterr().err
+    assert "pair 'en-de' by fast_align is given twice" in capsys.readouterr().err
     assert main([*command, "--quality", quality(tmp_path / "3.json", "en-fr", True)]) == 1
     assert "pair 'en-fr' is not in the configuration (en-de, en-zh)" in capsys.readouterr().err
     assert main([*command, "--quality", quality(tmp_path / "4.json", "en-de", True, aligned_source=90)]) == 1
     assert "key 'aligned_source' is 90" in capsys.readouterr().err
+
+
+def test_alignment_table_of_two_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [quality(tmp_path / f"{m}.json", "en-de", True, method=m) for m in ("eflomal", "fast_align")]
+    command = ["alignment_table", "--out", str(tmp_path / "t/alignment.csv"), "--quality", *files, "--config"]
+    assert main([*command, json.dumps(CONFIG)]) == 1
+    assert "method 'eflomal' is not in the configuration (fast_align)" in capsys.readouterr().err
+    assert main([*command, json.dumps(CONFIG | {"align": {"compare": ["eflomal"]}})]) == 0
+    lines = (tmp_path / "t/alignment.csv").read_text().splitlines()[1:]
+    assert [line.split(",")[1] for line in lines] == ["fast_align"] * 3 + ["eflomal"] * 3
+    assert "random seed" in (tmp_path / "t/alignment.md").read_text()
 
 
 def steps(*pairs: tuple[str, str, int]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,7 @@ from weam.cli import COMMANDS
 ROOT = Path(__file__).resolve().parent.parent
 SMOKE = ("--configfile", "configs/smoke.yaml")
 MINUTES = 60
+PARTS = {"align_model", "align_part", "align_join"}
 
 
 class Job(NamedTuple):
@@ -117,7 +119,7 @@ def test_snakefmt_and_length() -> None:
     files = [ROOT / "Snakefile", *sorted(ROOT.glob("workflow/rules/*.smk"))]
     done = subprocess.run([sys.executable, "-m", "snakefmt", "--check", *files], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert len(files[0].read_text().splitlines()) <= 82
+    assert len(files[0].read_text().splitlines()) <= 84
 
 
 @pytest.mark.parametrize(
@@ -138,12 +140,23 @@ def test_snakefmt_and_length() -> None:
 def test_documented_commands_plan_their_tables(tree: Path, args: tuple[str, ...], tasks: set[str]) -> None:
     jobs = fresh(tree, *args)
     assert {Path(job.output.split(",")[0]).stem for job in jobs if job.rule == "table"} == tasks
-    assert rules(jobs) >= set(COMMANDS) - {"alignment_table", "data_table"}
+    assert rules(jobs) >= set(COMMANDS) - {"alignment_table", "data_table"} - PARTS
     assert len(jobs) <= 126
 
 
 def test_rules_are_the_commands(tree: Path) -> None:
-    assert rules(fresh(tree)) == set(COMMANDS)
+    assert rules(fresh(tree)) == set(COMMANDS) - PARTS
+
+
+def test_alignment_in_parts_and_by_two_methods(tree: Path) -> None:
+    jobs = planned(tree, *overlay(tree, "align: {train_pairs: 1000, parts: 3, compare: [eflomal]}"))
+    assert rules(jobs) == set(COMMANDS) - {"align"} | {"align_compare"}
+    count = Counter(job.rule for job in jobs)
+    assert (count["align_model"], count["align_part"], count["align_join"], count["align_compare"]) == (2, 6, 2, 2)
+    (line,) = {job.command for job in jobs if "compare/eflomal/en-de" in job.output}
+    assert '"method": "eflomal"' in line
+    more = planned(tree, "results/align/en-de/links.txt", *overlay(tree, "align: {train_pairs: 1000, parts: 4}"))
+    assert [job.rule for job in more].count("align_part") == 4
 
 
 def test_logs_and_benchmarks_have_the_name_of_their_rule(tree: Path) -> None:

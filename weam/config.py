@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 
 from weam.errors import UserError
 
+Aligner = Literal["fast_align", "eflomal"]
 Heuristic = Literal["intersect", "union", "grow-diag", "grow-diag-final", "grow-diag-final-and"]
 Setting = Literal["zero-shot", "translate-train"]
 Objective = Literal["tlm", "word_align", "weam"]
@@ -104,8 +105,21 @@ class Text(Model):
 
 
 class Align(Model):
-    """FastAlign (Dyer et al. 2013) and symmetrisation."""
+    """Word alignment and symmetrisation."""
 
+    method: Aligner = Field(
+        "fast_align",
+        description="fast_align (Dyer et al. 2013), or eflomal (Östling and Tiedemann 2016; a package of its own)",
+    )
+    train_pairs: int | None = Field(
+        None,
+        ge=1,
+        description="train fast_align on so many evenly spread pairs and apply the model to all; null: train on all",
+    )
+    parts: int = Field(1, ge=1, description="with train_pairs: jobs that share the pairs between them")
+    compare: list[Aligner] = Field(
+        [], description="other methods that alignment.csv shows too; no later stage uses them"
+    )
     source: str | None = Field(
         None, description="another FastAlign source tree or archive (CMake), built by the same rule"
     )
@@ -311,6 +325,8 @@ class Config(Model):
         for key, values in lists.items():
             if len(set(values)) != len(values):
                 raise ValueError(f"{key} {values} names one twice; name each once")
+        if self.align.train_pairs is not None and self.align.method != "fast_align":
+            raise ValueError("align.train_pairs works with align.method fast_align only; set it to null")
         if "en" in self.languages:
             raise ValueError("languages must not name en: English is always the source side")
         for language in self.languages:

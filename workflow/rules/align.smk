@@ -3,8 +3,9 @@ Align: build FastAlign, align the words of each language pair in both directions
 
 Needs: results/text/en-{lang}/text.parquet; the manifest of the gold alignments where there are some; the sources of
        FastAlign (fast_align/ or align.source), or ready binaries (align.binary_dir).
-Makes: results/tools/fast_align/, results/align/en-{lang}/links.txt, forward.txt, reverse.txt, quality.json.
-Rules: build_fast_align, align
+Makes: results/tools/fast_align/, results/align/en-{lang}/links.txt, forward.txt, reverse.txt, quality.json; the same in
+       results/align/compare/{method}/en-{lang}/ for methods that are only compared.
+Rules: build_fast_align, align, align_compare (align_parts.smk: the same for a corpus too big for memory)
 """
 
 
@@ -38,9 +39,7 @@ rule build_fast_align:
 rule align:
     input:
         text="results/text/en-{lang}/text.parquet",
-        gold=lambda wildcards: manifests(
-            filter(None, [cfg.data.gold.get(wildcards.lang)])
-        ),
+        gold=gold_manifest,
         tools=fast_align_tools(),
     output:
         links="results/align/en-{lang}/links.txt",
@@ -60,7 +59,7 @@ rule align:
     params:
         languages=lambda wildcards: ["en", wildcards.lang],
         gold=lambda wildcards, input: each("--gold", input.gold),
-        settings=lambda wildcards: block(cfg.align, drop={"source", "binary_dir"}),
+        settings=lambda wildcards: align_settings(cfg.align.method),
         code=code_hash("align"),
     shell:
         """
@@ -75,3 +74,20 @@ rule align:
             --quality {output.quality:q} \
             2>{log:q}
         """
+
+
+use rule align as align_compare with:
+    output:
+        links="results/align/compare/{method}/en-{lang}/links.txt",
+        fwd="results/align/compare/{method}/en-{lang}/forward.txt",
+        rev="results/align/compare/{method}/en-{lang}/reverse.txt",
+        quality="results/align/compare/{method}/en-{lang}/quality.json",
+    log:
+        "results/logs/align_compare/{method}-en-{lang}.log",
+    benchmark:
+        "results/benchmarks/align_compare/{method}-en-{lang}.tsv"
+    params:
+        languages=lambda wildcards: ["en", wildcards.lang],
+        gold=lambda wildcards, input: each("--gold", input.gold),
+        settings=lambda wildcards: align_settings(wildcards.method),
+        code=code_hash("align"),

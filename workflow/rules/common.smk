@@ -17,10 +17,13 @@ wildcard_constraints:
     lang="|".join([*cfg.languages, "multi"]),
     corpus="mono|" + "|".join(f"en-{lang}" for lang in cfg.languages),
     system="mbert|tlm|word_align|weam",
+    method="fast_align|eflomal",
     objective="tlm|word_align|weam",
     family="qa|nli",
     setting="zero-shot|translate-train",
     task="|".join(FAMILY),
+    part="[0-9]+",
+    parts="[0-9]+",
     pseed="[0-9]+",
     fseed="[0-9]+",
 
@@ -314,6 +317,34 @@ def backbone_files():
 
 
 # ---- FastAlign
+
+
+def gold_manifest(wildcards):
+    """Manifest of the gold alignments of a language, if it has some."""
+    return manifests(filter(None, [cfg.data.gold.get(wildcards.lang)]))
+
+
+def align_parts(wildcards):
+    """Counts of all parts of a corpus that is aligned in parts."""
+    return expand(
+        "results/align/en-{lang}/parts/{part}-of-{parts}/counts.json",
+        lang=wildcards.lang,
+        part=range(cfg.align.parts),
+        parts=cfg.align.parts,
+    )
+
+
+def align_settings(method):
+    """What an alignment depends on beside its text."""
+    settings = cfg.align.model_copy(update={"method": method})
+    return block(settings, drop={"source", "binary_dir", "compare", "parts"})
+
+
+def alignment_qualities():
+    """quality.json of every pair, and of the methods to be compared."""
+    others = [method for method in cfg.align.compare if method != cfg.align.method]
+    folders = ["results/align", *(f"results/align/compare/{method}" for method in others)]
+    return expand("{folder}/en-{lang}/quality.json", folder=folders, lang=cfg.languages)
 
 
 def fast_align_tools():

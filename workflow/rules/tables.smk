@@ -44,7 +44,7 @@ rule table:
 
 rule alignment_table:
     input:
-        quality=expand("results/align/en-{lang}/quality.json", lang=cfg.languages),
+        quality=alignment_qualities(),
         manifests=manifests(alignment_sources()),
     output:
         csv="results/tables/alignment.csv",

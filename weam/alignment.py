@@ -1,0 +1,175 @@
+"""What the alignment stages share: the corpus as the aligners read it, their links checked, counted and scored."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from array import array
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from weam.errors import UserError
+from weam.metrics.aer import score_links
+from weam.progress import Progress
+from weam.readers.gold import GoldPair
+from weam.tables import open_parquet
+
+_ESCAPES = {"|||": "｜｜｜", "<eps>": "＜eps＞"}
+_BLANKS = str.maketrans(dict.fromkeys(" \t\n\r", "_") | {"\ufeff": "", "\0": ""})
+
+
+class Lengths(NamedTuple):
+    """Words on each side of each line of the corpus."""
+
+    source: array[int]
+    target: array[int]
+
+
+class Rows(NamedTuple):
+    """Some rows of a text of ``total``: ``kept`` of them, evenly spread from the first one on, or a stretch.
+
+    Row i is in it if it starts a new one of ``kept`` equal parts; a stretch has ``kept`` equal to ``total``.
+    """
+
+    total: int
+    kept: int
+    start: int = 0
+    end: int | None = None
+
+    def __contains__(self, row: object) -> bool:
+        assert isinstance(row, int)
+        inside = self.start <= row < (self.total if self.end is None else self.end)
+        return inside and (row == 0 or row * self.kept // self.total > (row - 1) * self.kept // self.total)
+
+    def __len__(self) -> int:
+        return min(self.kept, (self.total if self.end is None else self.end) - self.start)
+
+
+class Counts(NamedTuple):
+    """Of symmetrised links: how many, and how many words have at least one."""
+
+    sentences: int
+    links: int
+    aligned_source: int
+    aligned_target: int
+    source_words: int
+    target_words: int
+
+    def quality(self) -> dict[str, Any]:
+        """What quality.json says; ``links_per_word``: links per English word."""
+        source_words, target_words = max(self.source_words, 1), max(self.target_words, 1)
+        return {
+            "sentences": self.sentences,
+            "links": self.links,
+            "links_per_word": self.links / source_words,
+            "aligned_source": self.aligned_source / source_words,
+            "aligned_target": self.aligned_target / target_words,
+        }
+
+
+@contextlib.contextmanager
+def work_folder(out: Path) -> Iterator[Path]:
+    """A folder beside ``out`` for big intermediate files; what a killed run left there is removed first."""
+    folder = out.with_name(f".{out.name}.work")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def escape(word: str, lowercase: bool) -> str:
+    """A word as one token for fast_align: never empty, without blanks, and not one of its two special tokens."""
+    word = (word.lower() if lowercase else word).translate(_BLANKS) or "_"
+    return _ESCAPES.get(word, word)
+
+
+def write_corpus(text: Path, gold: Iterable[GoldPair], lowercase: bool, out: Path, rows: Rows | None = None) -> Lengths:
+    """Write ``source ||| target`` lines of some rows of text.parquet (None: of all), the gold sentences last."""
+    lengths = Lengths(array("L"), array("L"))
+    with out.open("w", encoding="utf-8", newline="\n") as stream:
+
+        def write(source: list[str], target: list[str]) -> None:
+            lengths.source.append(len(source))
+            lengths.target.append(len(target))
+            sides = (" ".join(escape(word, lowercase) for word in side) for side in (source, target))
+            stream.write(" ||| ".join(sides) + "\n")
+
+        for number, (source, target) in enumerate(read_words(text)):
+            if rows is None or number in rows:
+                write(source, target)
+        if not lengths.source and (rows is None or len(rows)):
+            raise UserError(f"{text}: has no pairs; look into the funnel.json beside it for what was removed")
+        for pair in gold:
+            write(pair.english, pair.other)
+    return lengths
+
+
+def read_words(text: Path) -> Iterator[tuple[list[str], list[str]]]:
+    """Words of both sides of each row of text.parquet."""
+    columns = ["source_words", "target_words"]
+    table = open_parquet(text, columns, "pairs")
+    with Progress("align", table.rows, "pairs") as progress:
+        for batch in table.batches():
+            yield from zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
+            progress.step(batch.num_rows)
+
+
+def cut(
+    path: Path, lengths: Lengths, rows: int, out: Path, where: str
+) -> tuple[Counts, list[frozenset[tuple[int, int]]]]:
+    """Check every line of links in ``path`` and copy the first ``rows`` lines to ``out``.
+
+    Returns the counts of these rows, and the links of the lines behind them (the gold sentences).
+    """
+    links = aligned_source = aligned_target = 0
+    gold = []
+    with path.open("rb") as stream, out.open("w", encoding="ascii", newline="\n") as copy:
+        written = 0
+        for number, line in enumerate(stream):
+            written += 1
+            if written > len(lengths.source):
+                continue
+            line_links = parse_links(line, lengths.source[number], lengths.target[number], f"{where}, line {written}")
+            if written > rows:
+                gold.append(frozenset(line_links))
+                continue
+            copy.write(" ".join(f"{i}-{j}" for i, j in line_links) + "\n")
+            links += len(line_links)
+            aligned_source += len({i for i, _ in line_links})
+            aligned_target += len({j for _, j in line_links})
+    if written != len(lengths.source):
+        raise UserError(f"{where}: {written} lines for {len(lengths.source)} pairs; build the programs again")
+    if links == 0 and rows >= 10:  # the original program does this after one line with an empty side
+        raise UserError(f"{where}: not one link in {rows} pairs; is the text parallel, and are the programs sound?")
+    source_words, target_words = (sum(islice(side, rows)) for side in lengths)
+    return Counts(rows, links, aligned_source, aligned_target, source_words, target_words), gold
+
+
+def parse_links(line: bytes, source_words: int, target_words: int, where: str) -> list[tuple[int, int]]:
+    links = []
+    for token in line.split():
+        first, dash, second = token.partition(b"-")
+        if not (dash and first.isdigit() and second.isdigit()):
+            raise UserError(
+                f"{where}: {token.decode(errors='replace')!r} is not a link; are these fast_align and atools?"
+            )
+        link = int(first), int(second)
+        if link[0] >= source_words or link[1] >= target_words:
+            raise UserError(
+                f"{where}: link {token.decode()} points outside the pair ({source_words} and {target_words} words); "
+                "build the programs again"
+            )
+        links.append(link)
+    return links
+
+
+def gold_scores(gold: list[GoldPair], found: dict[str, list[frozenset[tuple[int, int]]]]) -> dict[str, Any]:
+    scores: dict[str, Any] = {"sentences": len(gold)}
+    for direction, links in found.items():
+        triples = ((line, pair.sure, pair.possible) for line, pair in zip(links, gold, strict=True))
+        scores[direction] = score_links(triples)._asdict()
+    return scores
