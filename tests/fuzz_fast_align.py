@@ -11,7 +11,7 @@ from sanitized import sanitized
 
 
 def test_fuzz(tmp_path: Path) -> None:
-    program = sanitized("address,undefined", fuzz=True) / "fuzz"
+    program = sanitized("address,undefined,float-cast-overflow", fuzz=True) / "fuzz"
     text = as_text(make_pairs(12, 1))
     odd = "\ufeffa b ||| c\r\n\n ||| \n|||\na\tb\n<eps> ||| <eps> <eps>\na a a ||| b b b"
     align(text, "-dov", "--save-model", tmp_path / "forward")

@@ -252,9 +252,10 @@ def test_a_second_separator_is_a_word() -> None:
         (["--apply", "m", "--save-model", "n"], 2, "give one of them"),
         (["--apply", "/no/such/model"], 1, "/no/such/model: cannot be read (No such file or directory)"),
         (["--apply", "/"], 1, "/: cannot be read"),
-        (["--save-model", "/no/such/folder/model"], 1, "/no/such/folder/model.part: cannot be written"),
+        (["--save-model", "/no/such/folder/model"], 1, "/no/such/folder/model: cannot be written"),
         (["--double", "--save-model", "m"], 2, "single precision"),
-        (["--iteration", "3"], 2, "unknown option --iteration"),
+        (["--iterate", "3"], 2, "unknown option --iterate"),
+        (["--s", "x"], 2, "unknown option --s"),
         (["--reverse=1"], 2, "option --reverse takes no value"),
         (["-I"], 2, "option -I needs a value"),
         (["file"], 2, "'file' is not an option"),
@@ -304,6 +305,52 @@ def test_help_and_version(program: str) -> None:
     bare = call(program)
     assert bare.returncode == 2
     assert b"usage:" in bare.stderr
+
+
+def test_a_long_option_may_be_cut_short() -> None:
+    assert align(GOOD, "--favor", "--opt", "--var", "--iter", "3") == align(GOOD, "-dov", "-I3")
+
+
+def test_options_without_effect_are_named() -> None:
+    for options, message in (
+        (["-o"], "-o has"),
+        (["-T", "5"], "-T has"),
+        (["-a", "0.1"], "-a has"),
+        (["-t", "-4"], "-t has"),
+    ):
+        result = call("fast_align", "-i", "-", *options, text=GOOD)
+        assert result.returncode == 0
+        assert f"warning: {message} an effect only with" in result.stderr.decode()
+        assert call("fast_align", "-i", "-", *options, "--strict", text=GOOD).returncode == 2
+
+
+def test_what_a_failed_run_leaves(tmp_path: Path) -> None:
+    """Files of the run before stay; nothing else does."""
+    for name in ("x.forward", "x.reverse", "model", "table"):
+        (tmp_path / name).write_text("kept")
+    options = ["-dov", "--both", tmp_path / "x", "--save-model", tmp_path / "model"]
+    for more in (["-i", tmp_path / "no such file"], ["-i", "-", "--strict"]):
+        assert call("fast_align", *options, *more, text="a |||\n").returncode == 1
+    assert call("fast_align", "-i", "/", "-dov", "-p", tmp_path / "table").returncode == 1
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(
+        ("x.forward", "x.reverse", "model", "table"), "kept"
+    )
+    (tmp_path / "link").symlink_to("model")
+    assert call("fast_align", "-i", "-", "-dov", "--save-model", tmp_path / "link", text=GOOD).returncode == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "model").read_bytes().startswith(b"WEAMFA")
+    assert call("fast_align", "-i", "-", "-dov", "--save-model", "/dev/null", text=GOOD).returncode == 0
+    assert Path("/dev/null").is_char_device()
+
+
+def test_the_tension_does_not_break_beyond_65536_words() -> None:
+    """There the swapped lengths of the reference program need more than 32 bits."""
+    for more in ([], ["-r"]):
+        fitted = []
+        for count in (60_000, 70_000):
+            text = f"{GOOD}a ||| {' '.join(['b'] * count)}\n"
+            fitted.append(tension(call("fast_align", "-i", "-", "-dov", *more, text=text).stderr))
+        assert fitted[0] == pytest.approx(fitted[1], abs=0.2)
 
 
 def test_options_without_effect_are_accepted() -> None:

@@ -30,7 +30,7 @@ ODD = b"\n".join(
 )
 
 
-@pytest.mark.parametrize("sanitizers", ["address,undefined", "thread"])
+@pytest.mark.parametrize("sanitizers", ["address,undefined,float-cast-overflow", "thread"])
 def test_the_aligner_under_sanitizers(sanitizers: str, tmp_path: Path) -> None:
     folder = sanitized(sanitizers)
 

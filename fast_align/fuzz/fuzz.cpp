@@ -1,10 +1,13 @@
 // Fuzz targets: the parser with a short training, and the loader of saved models with their use.
 //
-// With Clang: clang++ -fsanitize=fuzzer,address,undefined. Any other compiler: define WEAM_OWN_FUZZER for a main function
-// that mutates seeds for some seconds:  fuzz SECONDS SEED-FILE...   It prints the number of inputs; what went wrong is
+// For libFuzzer: clang++ -fsanitize=fuzzer,address,undefined. With WEAM_OWN_FUZZER defined (any compiler) there is a main
+// function that mutates seeds for some seconds:  fuzz SECONDS SEED-FILE...   It prints the number of inputs; what went wrong is
 // reported by the sanitizers, with the input in ./fuzz.crash.
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <sstream>
 #include <string>
@@ -25,19 +28,39 @@ void use(const Model<Real>& model, const Dictionary& source, const Dictionary& t
   model.align({words.data(), static_cast<std::uint32_t>(words.size())}, {others.data(), static_cast<std::uint32_t>(others.size())});
 }
 
+void require(bool holds, const char* sentence) {
+  if (holds) return;
+  std::fprintf(stderr, "%s\n", sentence);
+  std::abort();
+}
+
 void try_text(const std::string& text) {
   std::istringstream stream(text);
   std::ostringstream log;
   Progress progress(log, false);
   const Corpus corpus(PairReader(stream, "text"), progress);
-  if (corpus.first.words.size() + corpus.second.words.size() > 4000) return;  // one long line takes quadratic time
+  std::uint64_t work = 0;
+  for (std::size_t k = 0; k < corpus.lines(); ++k) work += std::uint64_t{corpus.first.line(k).size} * corpus.second.line(k).size;
+  if (work > 200000) return;
   Settings settings;
   settings.iterations = 3;
   settings.favor_diagonal = settings.optimize_tension = settings.variational_bayes = text.size() % 2 == 0;
-  Trainer<float> trainer(corpus.first, corpus.second, settings, 1 + text.size() % 3, progress);
-  trainer.train();
-  trainer.link(nullptr);
-  use(trainer.model(), corpus.first.dictionary, corpus.second.dictionary);
+  settings.use_null = text.size() % 3 > 0;
+  Trainer<float> one(corpus.first, corpus.second, settings, 1, progress), three(corpus.first, corpus.second, settings, 3, progress);
+  one.train();
+  three.train();
+  const auto links = one.link(nullptr);
+  require(links == three.link(nullptr), "the links depend on the number of threads");
+  require(std::isfinite(one.model().settings.tension), "the tension is no number");
+  std::stringstream file;
+  save_model(file, corpus.first.dictionary, corpus.second.dictionary, &one.model(), nullptr);
+  const SavedModel saved = load_model(file, "model");
+  for (std::size_t k = 0; k < corpus.lines(); ++k) {
+    const Alignment alignment = saved.forward->align(corpus.first.line(k), corpus.second.line(k));
+    require(std::equal(alignment.links.begin(), alignment.links.end(),
+                       links.begin() + static_cast<std::ptrdiff_t>(corpus.second.start[k])),
+            "a saved model has other links than training");
+  }
 }
 
 void try_model(std::string data) {
@@ -69,6 +92,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 #ifdef WEAM_OWN_FUZZER
 #include <chrono>
+#include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <iterator>

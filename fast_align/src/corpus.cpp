@@ -46,7 +46,7 @@ Word Dictionary::add(std::string_view wanted) {
   const std::uint32_t hash = hash_of(wanted);
   const std::size_t slot = slot_of(wanted, hash);
   if (slots_[slot].word != kUnknown) return slots_[slot].word;
-  if (size() >= kUnknown) throw UserError("more than 4294967295 different words on a side; split the text");
+  if (size() >= kMostWords) throw UserError("more than 2147483647 different words on a side; split the text");
   const Word word = static_cast<Word>(size());
   slots_[slot] = {hash, word};
   texts_ += wanted;
@@ -92,6 +92,9 @@ bool PairReader::next(std::vector<std::string_view>& first, std::vector<std::str
   if (!lines_.next(line_)) return false;
   const bool separated = split_sides(line_, first, second);
   usable_ = !first.empty() && !second.empty();
+  if (first.size() > kMostWords || second.size() > kMostWords) {
+    throw UserError(lines_.where() + ": more than 2147483647 words on a side; split the line");
+  }
   if (!usable_) {
     ++skipped_;
     no_separator_ += !separated;

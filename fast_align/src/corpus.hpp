@@ -18,6 +18,8 @@ using Word = std::uint32_t;
 inline constexpr Word kNull = 0;
 inline constexpr std::string_view kNullText = "<eps>";
 inline constexpr Word kUnknown = ~Word{0};
+// Different words on a side, and words of one line: processors gather with signed 32-bit positions.
+inline constexpr std::uint32_t kMostWords = 0x7FFFFFFFu;
 
 // A stretch of words; does not own them.
 struct Words {
@@ -33,7 +35,7 @@ struct Words {
 class Dictionary {
  public:
   Dictionary();
-  Word add(std::string_view text);         // throws UserError beyond 2^32 - 2 words
+  Word add(std::string_view text);         // throws UserError beyond kMostWords
   Word find(std::string_view text) const;  // kUnknown if it is not there
   std::string_view text(Word word) const {
     return std::string_view(texts_).substr(start_[word], start_[word + 1] - start_[word]);

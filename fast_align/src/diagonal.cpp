@@ -7,16 +7,17 @@ namespace weam {
 
 namespace {
 
-// The number of source positions up to the diagonal at target position j.
-std::uint32_t positions_left(std::uint32_t j, std::uint32_t n, std::uint32_t m) {
-  return static_cast<std::uint32_t>(static_cast<double>(j) * n / m);
+// The number of source positions up to the diagonal at target position j. With n and m swapped it may be far beyond n, and
+// beyond what a position can be.
+double positions_left(std::uint32_t j, std::uint32_t n, std::uint32_t m) {
+  return std::floor(static_cast<double>(j) * n / m);
 }
 
 // sum over k = 0..terms-1 of ratio^k
 double geometric(double ratio, double terms) { return (1.0 - std::pow(ratio, terms)) / (1.0 - ratio); }
 
 // sum over k = 0..terms-1 of (first + k step) ratio^k
-double arithmetico_geometric(double first, double step, double ratio, std::uint32_t terms) {
+double arithmetico_geometric(double first, double step, double ratio, double terms) {
   const double power = std::pow(ratio, terms);
   const double one_less = 1.0 - ratio;
   return (first - (first + (terms - 1.0) * step) * power) / one_less +
@@ -26,7 +27,7 @@ double arithmetico_geometric(double first, double step, double ratio, std::uint3
 }  // namespace
 
 double diagonal_sum(std::uint32_t j, std::uint32_t n, std::uint32_t m, double tension) {
-  const std::uint32_t left = positions_left(j, n, m);
+  const double left = positions_left(j, n, m);
   const double ratio = std::exp(-tension / n);
   const double right = left <= n ? n - left : std::numeric_limits<double>::infinity();
   double sum = 0;
@@ -36,7 +37,7 @@ double diagonal_sum(std::uint32_t j, std::uint32_t n, std::uint32_t m, double te
 }
 
 double diagonal_expectation(std::uint32_t j, std::uint32_t n, std::uint32_t m, double tension) {
-  const std::uint32_t left = positions_left(j, n, m);
+  const double left = positions_left(j, n, m);
   const double ratio = std::exp(-tension / n);
   const double step = -1.0 / n;
   double sum = 0;

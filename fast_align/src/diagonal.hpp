@@ -9,12 +9,12 @@
 
 namespace weam {
 
-// -|i/n - j/m|, the feature whose weight is the tension.
-inline double diagonal_feature(std::uint32_t i, std::uint32_t j, std::uint32_t n, std::uint32_t m) {
-  return -std::fabs(static_cast<double>(i) / n - static_cast<double>(j) / m);
+// -|i/n - j/m|, the feature whose weight is the tension. Positions are doubles: see diagonal_expectation.
+inline double diagonal_feature(double i, double j, std::uint32_t n, std::uint32_t m) {
+  return -std::fabs(i / n - j / m);
 }
 
-inline double diagonal_weight(std::uint32_t i, std::uint32_t j, std::uint32_t n, std::uint32_t m, double tension) {
+inline double diagonal_weight(double i, double j, std::uint32_t n, std::uint32_t m, double tension) {
   return std::exp(diagonal_feature(i, j, n, m) * tension);
 }
 

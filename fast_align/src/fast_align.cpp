@@ -74,9 +74,9 @@ Settings settings_from(const Options& options) {
   settings.variational_bayes = options.has('v');
   settings.use_null = !options.has('N');
   settings.null_probability = options.number('q', settings.null_probability, 0, 0.999999);
-  settings.alpha = options.number('a', settings.alpha, 1e-12, kHuge);
+  settings.alpha = options.number('a', settings.alpha, 1e-12, 1e6);
   settings.tension = options.number('T', settings.tension, kMinTension, kMaxTension);
-  settings.length_ratio = options.number('m', settings.length_ratio, 1e-12, kHuge);
+  settings.length_ratio = options.number('m', settings.length_ratio, 1e-6, 1e6);
   return settings;
 }
 
@@ -87,14 +87,14 @@ unsigned threads_from(const Options& options) {
 
 [[noreturn]] void refuse(std::size_t skipped) {
   throw UserError("--strict: " + std::to_string(skipped) + (skipped == 1 ? " line has" : " lines have") +
-                  " no words on a side (the warning above names them); mend the text or leave --strict away");
+                  " no words on a side (see the warning above); mend the text or leave --strict away");
 }
 
 // -- writing links ---------------------------------------------------------------------------------------------------
 
 // The files of links that a run makes: one direction on standard output, or all with --both.
 struct Targets {
-  std::vector<Sink> sinks;
+  std::vector<OutputFile> files;
   std::vector<Heuristic> heuristics;
   bool both = false, reversed = false, scores = false;
 };
@@ -105,7 +105,7 @@ Targets open_targets(const Options& options) {
   targets.reversed = options.has('r');
   targets.scores = options.has('s');
   if (!targets.both) {
-    targets.sinks.emplace_back("-");
+    targets.files.emplace_back("-");
     return targets;
   }
   const std::string prefix = options.required('B');
@@ -115,7 +115,7 @@ Targets open_targets(const Options& options) {
     targets.heuristics.push_back(heuristic_named(name));
     names.push_back(name);
   }
-  for (const std::string& name : names) targets.sinks.emplace_back(prefix + "." + name);
+  for (const std::string& name : names) targets.files.emplace_back(prefix + "." + name);
   return targets;
 }
 
@@ -159,10 +159,6 @@ void append_line(const Targets& targets, const LineLinks& forward, const LineLin
   }
 }
 
-void finish(Targets& targets) {
-  for (Sink& sink : targets.sinks) sink.finish();
-}
-
 // -- training --------------------------------------------------------------------------------------------------------
 
 struct Trained {
@@ -170,9 +166,20 @@ struct Trained {
   std::vector<double> scores;
 };
 
+// What is saved of a model: opened before the work starts. -p makes two files.
+std::vector<OutputFile> open_saved(const Options& options) {
+  std::vector<OutputFile> files;
+  if (options.has('S')) files.emplace_back(options.text('S'));
+  if (options.has('p')) {
+    files.emplace_back(options.text('p'));
+    files.emplace_back(options.text('p') + ".params");
+  }
+  return files;
+}
+
 template <typename Real>
 Trained train_direction(const Corpus& corpus, bool reversed, const Options& options, Progress& progress,
-                        std::optional<Model<Real>>& model) {
+                        std::vector<OutputFile>& saved, std::optional<Model<Real>>& model) {
   const Side& source = reversed ? corpus.second : corpus.first;
   const Side& target = reversed ? corpus.first : corpus.second;
   if (options.has('B')) progress.log() << (reversed ? "reverse" : "forward") << " direction\n";
@@ -185,7 +192,8 @@ Trained train_direction(const Corpus& corpus, bool reversed, const Options& opti
   trained.links = trainer.link(options.has('s') ? &trained.scores : nullptr);
   if (options.has('p')) {
     const double beam = options.number('t', -kHuge, -kHuge, 0);
-    save_text_table(options.required('p'), source.dictionary, target.dictionary, trainer.model(), beam);
+    save_text_table(saved.end()[-2].stream(), saved.end()[-1].stream(), source.dictionary, target.dictionary,
+                    trainer.model(), beam);
   }
   if (options.has('S')) model = std::move(trainer).take_model();
   return trained;
@@ -206,7 +214,11 @@ std::uint64_t estimate(const Corpus& corpus, const Options& options) {
 template <typename Real>
 int train_and_align(const Options& options) {
   Targets targets;
-  if (!options.has('E')) targets = open_targets(options);
+  std::vector<OutputFile> saved;
+  if (!options.has('E')) {
+    targets = open_targets(options);
+    saved = open_saved(options);
+  }
   Progress progress(std::cerr, isatty(STDERR_FILENO) != 0);
   const Corpus corpus(PairReader(options.required('i')), progress);
   if (options.has('x') && corpus.skipped() > 0) refuse(corpus.skipped());
@@ -219,24 +231,26 @@ int train_and_align(const Options& options) {
   const bool both = targets.both, reversed = targets.reversed;
   std::optional<Model<Real>> forward_model, reverse_model;
   Trained forward, reverse;
-  if (both || !reversed) forward = train_direction<Real>(corpus, false, options, progress, forward_model);
-  if (both || reversed) reverse = train_direction<Real>(corpus, true, options, progress, reverse_model);
+  if (both || !reversed) forward = train_direction<Real>(corpus, false, options, progress, saved, forward_model);
+  if (both || reversed) reverse = train_direction<Real>(corpus, true, options, progress, saved, reverse_model);
   const auto part = [](const Trained& trained, const Side& side, std::size_t line) -> LineLinks {
     if (trained.links.empty()) return {};
     return {trained.links.data() + side.start[line], side.line(line).size,
             trained.scores.empty() ? 0 : trained.scores[line]};
   };
-  write_lines(threads_from(options), corpus.lines(), targets.sinks, [&](std::size_t line, std::vector<std::string>& texts) {
+  write_lines(threads_from(options), corpus.lines(), targets.files, [&](std::size_t line, std::vector<std::string>& texts) {
     append_line(targets, part(forward, corpus.second, line), part(reverse, corpus.first, line),
                 corpus.first.line(line).size == 0, texts);
   });
-  finish(targets);
   if constexpr (sizeof(Real) == sizeof(float)) {
     if (options.has('S')) {
-      save_model(options.required('S'), corpus.first.dictionary, corpus.second.dictionary,
+      save_model(saved.front().stream(), corpus.first.dictionary, corpus.second.dictionary,
                  forward_model ? &*forward_model : nullptr, reverse_model ? &*reverse_model : nullptr);
     }
   }
+  for (OutputFile& file : saved) targets.files.push_back(std::move(file));
+  saved.clear();
+  complete(targets.files);
   return 0;
 }
 
@@ -269,7 +283,7 @@ int apply_model(const Options& options) {
       add(second, model.second, second_tokens);
     }
     const std::size_t lines = first.start.size() - 1;
-    write_lines(threads_from(options), lines, targets.sinks, [&](std::size_t line, std::vector<std::string>& texts) {
+    write_lines(threads_from(options), lines, targets.files, [&](std::size_t line, std::vector<std::string>& texts) {
       const Words left = first.line(line), right = second.line(line);
       Alignment forward, reverse;
       LineLinks parts[2];
@@ -285,9 +299,9 @@ int apply_model(const Options& options) {
     progress.add(lines, 0);
   }
   progress.finish();
-  finish(targets);
   reader.report(std::cerr);
   if (options.has('x') && reader.skipped() > 0) refuse(reader.skipped());
+  complete(targets.files);
   return 0;
 }
 
@@ -298,7 +312,7 @@ void print_tokens(const std::vector<std::string_view>& tokens) {
 // One answer per question, at once: the program may be driven through a pipe.
 int force_align(const Options& options) {
   const Lexicon<double> lexicon =
-      load_text_table(options.text('f'), settings_from(options), options.has('T'), options.has('m'));
+      load_text_table(options.text('f'), settings_from(options), options.has('T'), options.has('m'), std::cerr);
   const bool reversed = options.has('r');
   PairReader reader(options.required('i'));
   std::vector<std::string_view> first, second;
@@ -329,6 +343,9 @@ int force_align(const Options& options) {
 
 void check(const Options& options) {
   options.required('i');
+  for (const char letter : {'B', 'S', 'A', 'p', 'f', 'c'}) {
+    if (options.has(letter)) options.required(letter);
+  }
   options.number('t', 0, -kHuge, 0);
   options.count('b', 1, 1);
   settings_from(options);
@@ -345,13 +362,25 @@ void check(const Options& options) {
   not_together('p', 'B', "a table saved as text holds one direction; use --save-model");
   not_together('r', 'B', "--both makes the reverse direction too; leave -r away");
   not_together('D', 'S', "models are saved in single precision; leave --double away");
-  for (const char letter : {'d', 'o', 'v', 'I', 'q', 'N', 'a', 'T', 'D', 'E'}) {
+  not_together('f', 'E', "nothing is trained; leave --estimate away");
+  not_together('f', 'D', "saved tables are used in double precision; leave --double away");
+  for (const char letter : {'d', 'o', 'v', 'I', 'q', 'N', 'a', 'T', 'D', 'E', 'm'}) {
     not_together('A', letter, "the saved model brings its own settings; leave the second option away");
   }
   if (options.has('c') && !options.has('B')) throw UsageError("--symmetrise needs --both PREFIX");
-  if (options.has('m') && !options.has('f')) {
-    if (options.has('x')) throw UsageError("-m has an effect only with -f");
-    std::cerr << "warning: -m has an effect only with -f; in training the ratio is measured\n";
+  if (options.text('i') == "-" && options.text('f') == "-") throw UsageError("-i and -f cannot both be standard input");
+  const auto needs = [&](char letter, char other, const char* sentence) {
+    if (!options.has(letter) || options.has(other)) return;
+    if (options.has('x')) throw UsageError(sentence);
+    std::cerr << "warning: " << sentence << '\n';
+  };
+  needs('m', 'f', "-m has an effect only with -f; in training the ratio is measured");
+  needs('o', 'd', "-o has an effect only with -d");
+  needs('T', 'd', "-T has an effect only with -d");
+  needs('t', 'p', "-t has an effect only with -p");
+  if (!options.has('f')) needs('a', 'v', "-a has an effect only with -v");
+  if (options.has('v') && !options.has('D') && settings_from(options).alpha < 0.0075) {
+    std::cerr << "warning: with so small an --alpha single precision loses rare words; give --double\n";
   }
 }
 

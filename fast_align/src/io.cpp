@@ -2,7 +2,6 @@
 
 #include <cerrno>
 #include <charconv>
-#include <clocale>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -106,6 +105,8 @@ int guarded(const char* name, int (*body)(int, char**), int argc, char** argv) {
     return 2;
   } catch (const UserError& error) {
     std::cerr << name << ": error: " << error.what() << '\n';
+  } catch (const std::length_error&) {
+    std::cerr << name << ": error: a line or a table is longer than memory can hold\n";
   } catch (const std::bad_alloc&) {
     std::cerr << name << ": error: out of memory; give the program more, or align fewer lines\n";
   } catch (const std::exception& error) {

@@ -28,6 +28,8 @@ class LineReader {
  public:
   explicit LineReader(const std::string& path);
   LineReader(std::istream& stream, const std::string& name) : stream_(&stream), name_(name) {}
+  LineReader(const LineReader&) = delete;  // the stream may be the file inside
+  LineReader& operator=(const LineReader&) = delete;
   bool next(std::string& line);                          // false at the end; throws UserError on a read fault
   std::size_t number() const { return number_; }         // 1-based number of the line read last
   const std::string& name() const { return name_; }      // for messages
@@ -54,7 +56,7 @@ bool parse_number(std::string_view text, std::uint32_t& value);
 // A double with `digits` significant digits.
 std::string to_text(double value, int digits);
 
-// Flush standard output; throws UserError if anything could not be written (a full disk, a closed pipe).
+// Flush standard output; throws UserError if anything could not be written, as on a full disk.
 void finish_output();
 
 // Print "NAME: error: SENTENCE" for what `body` throws and return the exit status (0, 1 or 2).

@@ -28,7 +28,7 @@ WEAM_INLINE void add(const Column<Real>& column, const Diagonal<Real>& diagonal,
   const Real* WEAM_RESTRICT rising = diagonal.rising;
   const Real* WEAM_RESTRICT falling = diagonal.falling;
   const Real* WEAM_RESTRICT probability = column.probability;
-  // Signed: processors gather with signed 32-bit positions. Words beyond 2^31 do not fit into the memory of a Column.
+  // Signed: processors gather with signed 32-bit positions (kMostWords).
   const std::int32_t* WEAM_RESTRICT words = reinterpret_cast<const std::int32_t*>(column.words);
   const std::uint32_t m = column.m;
   for (std::uint32_t j = 0; j < m; ++j) {
@@ -62,7 +62,7 @@ WEAM_INLINE void add_keep_best(const Column<Real>& column, const Diagonal<Real>&
 
 template <typename Real>
 WEAM_INLINE void weigh(const Diagonal<Real>& diagonal, const Real* WEAM_RESTRICT weights, std::uint32_t m, Real x,
-                       const Real* WEAM_RESTRICT y, double* WEAM_RESTRICT pairs) {
+                       const Real* WEAM_RESTRICT y, Real* WEAM_RESTRICT counts, Real* WEAM_RESTRICT features) {
   const Real up = diagonal.up, down = diagonal.down;
   const Real* WEAM_RESTRICT rising = diagonal.rising;
   const Real* WEAM_RESTRICT falling = diagonal.falling;
@@ -70,12 +70,12 @@ WEAM_INLINE void weigh(const Diagonal<Real>& diagonal, const Real* WEAM_RESTRICT
     const Real left = up * rising[j], right = down * falling[j];
     const Real value = weights[j] * (left < right ? left : right);
     const Real distance = x - y[j];
-    pairs[2 * j] = static_cast<double>(value);
-    pairs[2 * j + 1] = static_cast<double>(value * (distance < 0 ? -distance : distance));
+    counts[j] = value;
+    features[j] = value * (distance < 0 ? -distance : distance);
   }
 }
 
-// e^z for z <= 700; 0 below -700. Relative error below 1e-14.
+// e^z for z <= 700; e^-700 below -700. Relative error below 1e-14.
 WEAM_INLINE double exponential(double z) {
   constexpr double kRound = 6755399441055744.0;  // 1.5 * 2^52: adding it rounds to a whole number in the low bits
   const double low = z < -700.0 ? -700.0 : z;
@@ -101,7 +101,7 @@ WEAM_INLINE double exponential(double z) {
   bits = (bits + 1023) << 52;  // the whole number as an exponent
   double power;
   std::memcpy(&power, &bits, sizeof power);
-  return z < -700.0 ? 0.0 : sum * power;
+  return sum * power;
 }
 
 }  // namespace
@@ -122,12 +122,12 @@ WEAM_VERSIONS void add_line_keep_best(const Column<double>& column, const Diagon
 }
 
 WEAM_VERSIONS void weigh_line(const Diagonal<float>& diagonal, const float* weights, std::uint32_t m, float x,
-                              const float* y, double* pairs) {
-  weigh(diagonal, weights, m, x, y, pairs);
+                              const float* y, float* counts, float* features) {
+  weigh(diagonal, weights, m, x, y, counts, features);
 }
 WEAM_VERSIONS void weigh_line(const Diagonal<double>& diagonal, const double* weights, std::uint32_t m, double x,
-                              const double* y, double* pairs) {
-  weigh(diagonal, weights, m, x, y, pairs);
+                              const double* y, double* counts, double* features) {
+  weigh(diagonal, weights, m, x, y, counts, features);
 }
 
 WEAM_VERSIONS void variational_row(double* values, std::uint32_t size, double alpha, double log_total, double scale) {

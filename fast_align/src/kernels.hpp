@@ -39,13 +39,13 @@ void add_line_keep_best(const Column<float>& column, const Diagonal<float>& diag
 void add_line_keep_best(const Column<double>& column, const Diagonal<double>& diagonal, std::uint32_t position,
                         double* sums, double* best, std::uint32_t* from);
 
-// What one line adds to the expected counts: pairs[2j] = weights[j] * diagonal at j, pairs[2j + 1] = that times |x - y[j]|.
+// What one line adds to the expected counts: counts[j] = weights[j] * diagonal at j, features[j] = that times |x - y[j]|.
 void weigh_line(const Diagonal<float>& diagonal, const float* weights, std::uint32_t m, float x, const float* y,
-                double* pairs);
+                float* counts, float* features);
 void weigh_line(const Diagonal<double>& diagonal, const double* weights, std::uint32_t m, double x, const double* y,
-                double* pairs);
+                double* counts, double* features);
 
-// values[k] = scale * exp(digamma(values[k] + alpha) - log_total), 0 where it is less than e^-700; values + alpha > 0.
+// values[k] = scale * exp(digamma(values[k] + alpha) - log_total), at least scale * e^-700; values + alpha > 0.
 void variational_row(double* values, std::uint32_t size, double alpha, double log_total, double scale);
 
 }  // namespace weam

@@ -1,5 +1,7 @@
 #include "model.hpp"
 
+#include <math.h>
+
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -10,7 +12,8 @@ double log_of_sum(double sum) { return std::log(sum > 0 ? sum : std::numeric_lim
 
 double score(double log_likelihood, std::uint32_t n, std::uint32_t m, const Settings& settings) {
   const double length = 0.05 + settings.length_ratio * n;
-  return log_likelihood + m * std::log(length) - length - std::lgamma(m + 1.0);
+  int sign = 0;  // std::lgamma would write it to a variable that all threads share
+  return log_likelihood + m * std::log(length) - length - lgamma_r(m + 1.0, &sign);
 }
 
 template <typename Real>

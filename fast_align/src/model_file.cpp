@@ -3,7 +3,6 @@
 #include <array>
 #include <cerrno>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <stdexcept>
@@ -19,7 +18,14 @@ constexpr std::uint32_t kForward = 1, kReverse = 2, kDiagonal = 1, kNullWord = 2
 class Checksum {
  public:
   void add(const char* data, std::size_t size) {
-    for (std::size_t k = 0; k < size; ++k) {
+    std::size_t k = 0;
+    while (count_ % 8 == 0 && size - k >= 8) {  // whole blocks; little-endian like everything in the file
+      std::memcpy(&block_, data + k, 8);
+      count_ += 8;
+      k += 8;
+      mix();
+    }
+    for (; k < size; ++k) {
       block_ |= static_cast<std::uint64_t>(static_cast<unsigned char>(data[k])) << (8 * (count_++ % 8));
       if (count_ % 8 == 0) mix();
     }
@@ -40,7 +46,7 @@ class Checksum {
 
 class Writer {
  public:
-  explicit Writer(const std::string& path) : path_(path), file_(path, std::ios::binary) {}
+  explicit Writer(std::ostream& stream) : stream_(stream) {}
   template <typename Value>
   void put(Value value) {
     put_all(&value, 1);
@@ -48,19 +54,16 @@ class Writer {
   template <typename Value>
   void put_all(const Value* values, std::size_t count) {
     const char* data = reinterpret_cast<const char*>(values);
-    file_.write(data, static_cast<std::streamsize>(count * sizeof(Value)));
+    stream_.write(data, static_cast<std::streamsize>(count * sizeof(Value)));
     checksum_.add(data, count * sizeof(Value));
   }
   void finish() {
     const std::uint64_t sum = checksum_.value();
-    file_.write(reinterpret_cast<const char*>(&sum), sizeof sum);
-    file_.close();
-    if (!file_) throw UserError(path_ + ": cannot be written (" + (errno ? std::strerror(errno) : "unknown fault") + ")");
+    stream_.write(reinterpret_cast<const char*>(&sum), sizeof sum);
   }
 
  private:
-  std::string path_;
-  std::ofstream file_;
+  std::ostream& stream_;
   Checksum checksum_;
 };
 
@@ -179,11 +182,9 @@ std::unique_ptr<Model<float>> get_model(Reader& in, std::size_t source_words, st
 
 }  // namespace
 
-void save_model(const std::string& path, const Dictionary& first, const Dictionary& second, const Model<float>* forward,
+void save_model(std::ostream& stream, const Dictionary& first, const Dictionary& second, const Model<float>* forward,
                 const Model<float>* reverse) {
-  const std::string part = path + ".part";
-  errno = 0;
-  Writer out(part);
+  Writer out(stream);
   out.put_all(kMagic.data(), kMagic.size());
   out.put(kByteOrder);
   out.put((forward ? kForward : 0) | (reverse ? kReverse : 0));
@@ -192,9 +193,6 @@ void save_model(const std::string& path, const Dictionary& first, const Dictiona
   if (forward) put_model(out, *forward);
   if (reverse) put_model(out, *reverse);
   out.finish();
-  if (std::rename(part.c_str(), path.c_str()) != 0) {
-    throw UserError(path + ": cannot be written (" + std::strerror(errno) + ")");
-  }
 }
 
 SavedModel load_model(std::istream& stream, const std::string& name) {

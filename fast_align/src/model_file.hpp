@@ -9,7 +9,7 @@
 #pragma once
 
 #include <cstdint>
-#include <istream>
+#include <iosfwd>
 #include <memory>
 #include <string>
 
@@ -22,8 +22,8 @@ struct SavedModel {
   std::unique_ptr<Model<float>> forward, reverse;  // forward predicts the second side of a line
 };
 
-// Writes PATH.part and renames it. Either direction may be null.
-void save_model(const std::string& path, const Dictionary& first, const Dictionary& second, const Model<float>* forward,
+// Either direction may be null. A fault of the stream is left to its owner.
+void save_model(std::ostream& stream, const Dictionary& first, const Dictionary& second, const Model<float>* forward,
                 const Model<float>* reverse);
 
 // Throws UserError for anything that save_model did not write.

@@ -10,8 +10,12 @@ Options::Options(int argc, char** argv, const std::vector<Option>& known) : know
   const auto find_letter = [&](char letter) {
     return std::find_if(known_.begin(), known_.end(), [&](const Option& o) { return o.letter == letter; });
   };
-  const auto find_name = [&](const std::string& name) {
-    return std::find_if(known_.begin(), known_.end(), [&](const Option& o) { return name == o.name; });
+  const auto find_name = [&](const std::string& name) {  // the whole name, or a beginning that no other name has
+    const auto exact = std::find_if(known_.begin(), known_.end(), [&](const Option& o) { return name == o.name; });
+    if (exact != known_.end()) return exact;
+    const auto begins = [&](const Option& o) { return std::string(o.name).compare(0, name.size(), name) == 0; };
+    const auto first = std::find_if(known_.begin(), known_.end(), begins);
+    return first == known_.end() || std::find_if(first + 1, known_.end(), begins) == known_.end() ? first : known_.end();
   };
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <exception>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -24,8 +25,13 @@ void in_threads(unsigned threads, Body body) {
   };
   std::vector<std::thread> others;
   others.reserve(threads);
-  for (unsigned thread = 1; thread < threads; ++thread) others.emplace_back(guarded, thread);
+  unsigned started = 1;
+  try {
+    for (; started < threads; ++started) others.emplace_back(guarded, started);
+  } catch (const std::system_error&) {  // the system gives no more threads: the calling one does their part
+  }
   guarded(0);
+  for (unsigned thread = started; thread < threads; ++thread) guarded(thread);
   for (std::thread& other : others) other.join();
   for (const std::exception_ptr& fault : faults) {
     if (fault) std::rethrow_exception(fault);

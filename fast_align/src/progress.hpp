@@ -13,6 +13,7 @@ namespace weam {
 class Progress {
  public:
   Progress(std::ostream& log, bool terminal) : log_(log), terminal_(terminal) {}
+  ~Progress() { finish(); }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 

@@ -11,7 +11,7 @@ namespace weam {
 namespace {
 
 // A set of words that is cheap to fill and to empty again.
-class WordSet {
+class alignas(64) WordSet {
  public:
   explicit WordSet(std::size_t words) : bits_(words / 64 + 1, 0) {}
   void insert(Word word) {
@@ -95,10 +95,8 @@ void Rows<Real>::append(Chunk& chunk, const std::vector<Word>& targets) {
       if (byte > 0xFFFFFFFFu) throw std::runtime_error("a row of the table is longer than 4 GiB");
       chunk.samples.push_back({last, static_cast<std::uint32_t>(byte)});
     }
-    std::uint32_t difference = targets[k] - last;
+    append_difference(targets[k] - last, chunk.bytes);
     last = targets[k];
-    for (; difference >= 0x80u; difference >>= 7) chunk.bytes.push_back(static_cast<std::uint8_t>(difference | 0x80u));
-    chunk.bytes.push_back(static_cast<std::uint8_t>(difference));
   }
 }
 

@@ -1,8 +1,8 @@
 // The translation table t(target word | source word): one row per source word with the target words that it has met.
 //
 // A row is a sorted list of target words, written as differences in 1 to 5 bytes each, and one probability per word; about
-// 5 bytes an entry. Probabilities are kept 2^96 times too large, because the smallest that variational Bayes makes (e^-101)
-// would be no normal float.
+// 5 bytes an entry. Probabilities are kept 2^96 times too large, because the smallest that variational Bayes makes, about
+// e^(-1/alpha) of the largest, would be no normal float.
 #pragma once
 
 #include <cstdint>
@@ -85,6 +85,11 @@ class Rows {
   std::vector<std::uint32_t> sizes_, chunk_of_;
   std::vector<Place> places_;
 };
+
+inline void append_difference(std::uint32_t difference, std::vector<std::uint8_t>& bytes) {
+  for (; difference >= 0x80u; difference >>= 7) bytes.push_back(static_cast<std::uint8_t>(difference | 0x80u));
+  bytes.push_back(static_cast<std::uint8_t>(difference));
+}
 
 // Reads one difference and moves on.
 inline std::uint32_t read_difference(const std::uint8_t*& bytes) {

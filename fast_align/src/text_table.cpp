@@ -1,66 +1,57 @@
 #include "text_table.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <fstream>
 
 namespace weam {
 
 namespace {
 
-void save_parameters(const std::string& path, const Settings& settings) {
-  std::ofstream file(path);
-  file << "tension " << to_text(settings.tension, 17) << "\nlength_ratio " << to_text(settings.length_ratio, 17) << '\n';
-  file.close();
-  if (!file) throw UserError(path + ": cannot be written; check the folder and the disk");
-}
-
-void load_parameters(const std::string& path, Settings& settings, bool keep_tension, bool keep_ratio) {
-  if (!std::ifstream(path)) return;  // a table of another program: -T and -m, or their defaults
+void load_parameters(const std::string& path, Settings& settings, bool keep_tension, bool keep_ratio, std::ostream& log) {
+  if (!std::ifstream(path)) {  // a table of another program, or a lost file
+    if (settings.favor_diagonal && !keep_tension) {
+      log << "warning: " << path << ": cannot be read; the tension is " << to_text(settings.tension, 6)
+          << ", give that of the training with -T\n";
+    }
+    return;
+  }
   LineReader lines(path);
   std::string line;
   std::vector<std::string_view> fields;
   while (lines.next(line)) {
     split_tokens(line, fields);
     double value = 0;
-    if (fields.size() != 2 || !parse_number(fields[1], value) || !(value > 0)) {
-      throw UserError(lines.where() + ": not 'name number'; delete the file and give -T and -m");
+    if (fields.size() != 2 || !parse_number(fields[1], value) || !(value > 0) ||
+        (fields[0] == "tension" && (value < kMinTension || value > kMaxTension))) {
+      throw UserError(lines.where() + ": not the name and value of a setting; delete the file and give -T and -m");
     }
     if (fields[0] == "tension" && !keep_tension) settings.tension = value;
     if (fields[0] == "length_ratio" && !keep_ratio) settings.length_ratio = value;
   }
 }
 
-void append_difference(std::uint32_t difference, std::vector<std::uint8_t>& bytes) {
-  for (; difference >= 0x80u; difference >>= 7) bytes.push_back(static_cast<std::uint8_t>(difference | 0x80u));
-  bytes.push_back(static_cast<std::uint8_t>(difference));
-}
-
 }  // namespace
 
 template <typename Real>
-void save_text_table(const std::string& path, const Dictionary& source, const Dictionary& target,
+void save_text_table(std::ostream& table, std::ostream& parameters, const Dictionary& source, const Dictionary& target,
                      const Model<Real>& model, double beam) {
-  errno = 0;
-  std::ofstream file(path, std::ios::binary);
-  for (Word word = 0; word < source.size() && file; ++word) {
+  for (Word word = 0; word < source.size() && table; ++word) {
     const auto row = model.rows.row(word);
     double best = 0;
     for (std::uint32_t k = 0; k < row.size; ++k) best = std::max(best, static_cast<double>(row.probabilities[k]));
     for_each_target(row.bytes, row.size, [&](std::uint32_t k, Word met) {
       const double probability = static_cast<double>(row.probabilities[k]);
       if (!(probability > 0) || std::log(probability) < std::log(best) + beam) return;
-      file << source.text(word) << ' ' << target.text(met) << ' ' << to_text(std::log(probability) - kLogScale, 17) << '\n';
+      table << source.text(word) << ' ' << target.text(met) << ' ' << to_text(std::log(probability) - kLogScale, 17) << '\n';
     });
   }
-  file.close();
-  if (!file) throw UserError(path + ": cannot be written (" + (errno ? std::strerror(errno) : "unknown fault") + ")");
-  save_parameters(path + ".params", model.settings);
+  parameters << "tension " << to_text(model.settings.tension, 17) << "\nlength_ratio "
+             << to_text(model.settings.length_ratio, 17) << '\n';
 }
 
-Lexicon<double> load_text_table(const std::string& path, const Settings& settings, bool keep_tension, bool keep_ratio) {
+Lexicon<double> load_text_table(const std::string& path, const Settings& settings, bool keep_tension, bool keep_ratio,
+                                std::ostream& log) {
   struct Item {
     Word source, target;
     double log_probability;
@@ -95,11 +86,11 @@ Lexicon<double> load_text_table(const std::string& path, const Settings& setting
   lexicon.model.rows = Rows<double>::from_parts(std::move(sizes), std::move(bytes), std::move(probabilities),
                                                 lexicon.target.size());
   lexicon.model.settings = settings;
-  load_parameters(path + ".params", lexicon.model.settings, keep_tension, keep_ratio);
+  load_parameters(path + ".params", lexicon.model.settings, keep_tension, keep_ratio, log);
   return lexicon;
 }
 
-template void save_text_table(const std::string&, const Dictionary&, const Dictionary&, const Model<float>&, double);
-template void save_text_table(const std::string&, const Dictionary&, const Dictionary&, const Model<double>&, double);
+template void save_text_table(std::ostream&, std::ostream&, const Dictionary&, const Dictionary&, const Model<float>&, double);
+template void save_text_table(std::ostream&, std::ostream&, const Dictionary&, const Dictionary&, const Model<double>&, double);
 
 }  // namespace weam

@@ -10,7 +10,7 @@ namespace weam {
 namespace {
 
 constexpr std::size_t kBlock = 4096;       // lines of one task
-constexpr std::uint64_t kAhead = 6;        // postings that are fetched early
+constexpr std::ptrdiff_t kAhead = 6;       // postings that are fetched early
 constexpr double kLow = 1e-100, kHigh = 1e100;
 
 inline void prefetch(const void* address) {
@@ -91,6 +91,17 @@ void Trainer<Real>::for_each_line_block(Visit visit) const {
 }
 
 template <typename Real>
+void Trainer<Real>::fetch_ahead(const Postings::Place* place, const Postings::Place* last) const {
+  if (last - place > 2 * kAhead) prefetch(&lines_[place[2 * kAhead].line]);
+  if (last - place <= kAhead) return;
+  const Line& later = lines_[place[kAhead].line];
+  for (std::uint64_t j = 0; j < later.m && j < 64; j += 16) {
+    prefetch(target_.words.data() + later.first + j);
+    prefetch(sums_.data() + later.first + j);
+  }
+}
+
+template <typename Real>
 void Trainer<Real>::null_row(std::vector<Real>& probabilities) const {
   probabilities.assign(target_.dictionary.size(), 0);
   if (!model_.settings.use_null) return;
@@ -119,14 +130,7 @@ void Trainer<Real>::gather(bool keep_best) {
       const auto row = model_.rows.row(word);
       for_each_target(row.bytes, row.size, [&](std::uint32_t k, Word target) { probability[target] = row.probabilities[k]; });
       for (const Postings::Place* place = first; place < last; ++place) {
-        if (place + 2 * kAhead < last) prefetch(&lines_[place[2 * kAhead].line]);
-        if (place + kAhead < last) {
-          const Line& later = lines_[place[kAhead].line];
-          for (std::uint64_t j = 0; j < later.m && j < 64; j += 16) {
-            prefetch(target_.words.data() + later.first + j);
-            prefetch(sums_.data() + later.first + j);
-          }
-        }
+        fetch_ahead(place, last);
         const Line& line = lines_[place->line];
         const Column<Real> column{target_.words.data() + line.first, line.m, probability.data()};
         const auto diagonal = prior_.diagonal(place->position, line.n, line.m);
@@ -147,12 +151,13 @@ void Trainer<Real>::gather(bool keep_best) {
 }
 
 template <typename Real>
-typename Trainer<Real>::Expectations Trainer<Real>::weigh() {
+typename Trainer<Real>::Expectations Trainer<Real>::expect() {
   std::vector<Real> null;
   null_row(null);
   std::vector<Expectations> parts((lines_.size() + kBlock - 1) / kBlock);
   for_each_line_block([&](std::size_t block, std::size_t first, std::size_t last) {
     LogProduct product;
+    double null_count = 0;
     for (std::size_t k = first; k < last; ++k) {
       if (lines_[k].n == 0) continue;
       const Line& line = lines_[k];
@@ -174,11 +179,11 @@ typename Trainer<Real>::Expectations Trainer<Real>::weigh() {
           continue;
         }
         product.multiply(static_cast<double>(sum));
-        parts[block].null_count += static_cast<double>(from_null / sum);
+        null_count += static_cast<double>(from_null / sum);
         sums[j] = scale[j] / sum;
       }
     }
-    parts[block].log_likelihood = product.log();
+    parts[block] = {product.log(), null_count};
   });
   Expectations all;
   for (const Expectations& part : parts) {
@@ -186,6 +191,7 @@ typename Trainer<Real>::Expectations Trainer<Real>::weigh() {
     all.null_count += part.null_count;
   }
   all.log_likelihood -= kLogScale * static_cast<double>(target_.words.size());
+  if (!std::isfinite(all.log_likelihood)) throw UserError("the probabilities are no numbers any more; try --double");
   return all;
 }
 
@@ -201,19 +207,20 @@ double Trainer<Real>::renew(bool with_feature) {
   for (const Shapes::Shape& shape : shapes_.shapes()) most_m = std::max(most_m, shape.m);
   struct Scratch {
     std::vector<Cell> cells;
-    std::vector<double> pairs, values;
+    std::vector<Real> counts, features;  // of one line
+    std::vector<double> values;          // of one row
   };
   std::vector<Scratch> scratch(threads_);
 
   for_each_task(threads_, chunks.size() - 1, [&](unsigned thread, std::size_t chunk) {
-    auto& [cells, pairs, values] = scratch[thread];
-    cells.resize(target_.dictionary.size());
-    pairs.resize(2 * std::size_t{most_m});
+    auto& [cells, counts, line_features, values] = scratch[thread];
+    cells.resize(target_.dictionary.size());  // zero between rows
+    counts.resize(most_m);
+    line_features.resize(most_m);
     std::uint64_t visited = 0;
     for (Word word = chunks[chunk]; word < chunks[chunk + 1]; ++word) {
       const auto row = model_.rows.row(word);
       if (row.size == 0) continue;
-      for_each_target(row.bytes, row.size, [&](std::uint32_t, Word target) { cells[target] = {0, 0}; });
       if (word == kNull && settings.use_null) {
         for (std::size_t k = 0; k < lines_.size(); ++k) {
           if (lines_[k].n == 0) continue;
@@ -229,22 +236,16 @@ double Trainer<Real>::renew(bool with_feature) {
       const Postings::Place* first = postings_.places.data() + postings_.start[word];
       const Postings::Place* last = postings_.places.data() + postings_.start[word + 1];
       for (const Postings::Place* place = first; place < last; ++place) {
-        if (place + 2 * kAhead < last) prefetch(&lines_[place[2 * kAhead].line]);
-        if (place + kAhead < last) {
-          const Line& later = lines_[place[kAhead].line];
-          for (std::uint64_t j = 0; j < later.m && j < 64; j += 16) {
-            prefetch(target_.words.data() + later.first + j);
-            prefetch(sums_.data() + later.first + j);
-          }
-        }
+        fetch_ahead(place, last);
         const Line& line = lines_[place->line];
         weigh_line(prior_.diagonal(place->position, line.n, line.m), sums_.data() + line.first, line.m,
-                   prior_.place(place->position, line.n), prior_.places(line.m), pairs.data());
+                   prior_.place(place->position, line.n), prior_.places(line.m), counts.data(),
+                   line_features.data());
         const Word* words = target_.words.data() + line.first;
         for (std::uint32_t j = 0; j < line.m; ++j) {
           Cell& cell = cells[words[j]];
-          cell.count += pairs[2 * j];
-          cell.feature += pairs[2 * j + 1];
+          cell.count += static_cast<double>(counts[j]);
+          cell.feature += static_cast<double>(line_features[j]);
         }
       }
       visited += postings_.start[word + 1] - postings_.start[word];
@@ -253,9 +254,11 @@ double Trainer<Real>::renew(bool with_feature) {
       double total = 0, feature = 0;
       for_each_target(row.bytes, row.size, [&](std::uint32_t k, Word target) {
         const double probability = static_cast<double>(row.probabilities[k]);
-        values[k] = probability * cells[target].count;
+        Cell& cell = cells[target];
+        values[k] = probability * cell.count;
         total += values[k];
-        feature += probability * cells[target].feature;
+        feature += probability * cell.feature;
+        cell = {0, 0};
       });
       features[word] = feature;
       Real* probabilities = model_.rows.probabilities(word);
@@ -296,7 +299,7 @@ void Trainer<Real>::train() {
     progress_.start("iteration " + std::to_string(iteration + 1) + " of " + std::to_string(settings.iterations),
                     "words", passes * source_.words.size());
     if (iteration > 0) gather(false);
-    const Expectations found = weigh();
+    const Expectations found = expect();
     const bool fit = settings.favor_diagonal && settings.optimize_tension && iteration > 0;
     const double feature = renew(fit) / target_words;
     uniform_ = false;
@@ -334,25 +337,29 @@ std::vector<std::uint32_t> Trainer<Real>::link(std::vector<double>* scores) {
   if (scores) scores->assign(lines_.size(), 0);
   std::vector<double> parts((lines_.size() + kBlock - 1) / kBlock, 0);
   for_each_line_block([&](std::size_t block, std::size_t first, std::size_t last) {
+    double sum_of_block = 0;
     for (std::size_t k = first; k < last; ++k) {
       const Line& line = lines_[k];
       if (line.n == 0) continue;
       const Real* scale = prior_.scale(shapes_.shapes()[shapes_.of_line(k)]);
       const Real null_prior = static_cast<Real>(settings.null_prior(line.n));
+      const bool tiny = std::any_of(best_.data() + line.first, best_.data() + line.first + line.m,
+                                    [](Real best) { return best < Real(1e-30); });  // too small to be compared
       double log_likelihood = -kLogScale * line.m;
       LogProduct product;
       for (std::uint32_t j = 0; j < line.m; ++j) {
         const std::uint64_t place = line.first + j;
         const Real sum = null_prior * null[target_.words[place]] + scale[j] * sums_[place];
         product.multiply(sum > 0 ? static_cast<double>(sum) : std::exp(log_of_sum(0)));
-        if (!(links_[place] & kNear)) continue;
+        if (!(links_[place] & kNear) && !tiny) continue;
         double unused = 0;
         links_[place] = model_.link(source_.line(k), target_.line(k), j + 1, unused);
       }
       log_likelihood += product.log();
-      parts[block] += log_likelihood;
+      sum_of_block += log_likelihood;
       if (scores) (*scores)[k] = score(log_likelihood, line.n, line.m, settings);
     }
+    parts[block] = sum_of_block;
   });
   double log_likelihood = 0;
   for (const double part : parts) log_likelihood += part;

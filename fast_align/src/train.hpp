@@ -43,8 +43,9 @@ class Trainer {
     double log_likelihood = 0, null_count = 0;
   };
   void gather(bool keep_best);
-  Expectations weigh();
+  Expectations expect();
   double renew(bool with_feature);
+  void fetch_ahead(const Postings::Place* place, const Postings::Place* last) const;
   void null_row(std::vector<Real>& probabilities) const;
   void report(double log_likelihood) const;
   template <typename Visit>
