@@ -22,7 +22,7 @@ def sanitized(sanitizers: str, fuzz: bool = False) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="weam-test-sanitized-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     compiler = find_compiler()
-    options = ["-std=c++17", "-O1", "-g", "-ffp-contract=off", "-pthread", "-fno-omit-frame-pointer"]
+    options = ["-std=c++17", "-O0", "-ffp-contract=off", "-pthread", "-fno-omit-frame-pointer"]
     options += [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all"]
     (folder / "probe.cpp").write_text("int main() { return 0; }\n")
     probe = [*compiler, *options, str(folder / "probe.cpp"), "-o", str(folder / "probe")]

@@ -22,8 +22,8 @@ ODD = b"\n".join(
             b"a\tb",
             b"<eps> ||| <eps> <eps>",
         ),
-        b" ".join(b"w%d" % (k % 9) for k in range(3000)) + b" ||| x y",
-        b"x ||| " + b" ".join(b"w%d" % (k % 9) for k in range(3000)),
+        b" ".join(b"w%d" % (k % 9) for k in range(600)) + b" ||| x y",
+        b"x ||| " + b" ".join(b"w%d" % (k % 9) for k in range(600)),
         b"y" * 100_000 + b" ||| z",
         b"last ||| line",
     ]

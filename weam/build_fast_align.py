@@ -85,7 +85,8 @@ def compile_directly(tree: Path, build: Path) -> None:
     compiler = find_compiler()
     sources = sorted((tree / "src").glob("*.cpp"))
     shared = [path for path in sources if path.stem not in PROGRAMS]
-    options = ["-std=c++17", "-O3", "-DNDEBUG", "-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno", "-pthread"]
+    options = ["-std=c++17", "-O3", "-DNDEBUG", "-pthread"]
+    options += ["-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno"]
     objects = []
     for path in sources:
         objects.append(build / f"{path.stem}.o")

@@ -29,7 +29,7 @@ rule align_model:
         "../../envs/weam.yaml"
     threads: 4
     resources:
-        mem_mb=growing(2000, per_input_mb=100),
+        mem_mb=growing(2000, per_input_mb=20),
         runtime=growing(30, per_input_mb=1),
     params:
         languages=lambda wildcards: ["en", wildcards.lang],
@@ -69,7 +69,7 @@ rule align_part:
         "../../envs/weam.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000, per_input_mb=50),
+        mem_mb=growing(2000, per_input_mb=20),
         runtime=growing(30, per_input_mb=1),
     params:
         languages=lambda wildcards: ["en", wildcards.lang],

@@ -343,7 +343,10 @@ def align_settings(method):
 def alignment_qualities():
     """quality.json of every pair, and of the methods to be compared."""
     others = [method for method in cfg.align.compare if method != cfg.align.method]
-    folders = ["results/align", *(f"results/align/compare/{method}" for method in others)]
+    folders = [
+        "results/align",
+        *(f"results/align/compare/{method}" for method in others),
+    ]
     return expand("{folder}/en-{lang}/quality.json", folder=folders, lang=cfg.languages)
 
 
