@@ -44,6 +44,9 @@ def main() -> None:
     parser.add_argument("--both", action="store_true", help="our program makes both directions and symmetrises")
     parser.add_argument("--repeat", type=int, default=1, help="runs of each; the fastest counts")
     args = parser.parse_args()
+    for program in (args.tools / "fast_align", *args.peer):
+        if not os.access(program, os.X_OK):
+            sys.exit(f"{program}: no such program; build it first (snakemake -j1 results/tools/fast_align)")
     with tempfile.TemporaryDirectory() as folder:
         text = args.text or (zipf(args.zipf, args.words, Path(folder)) if args.zipf else tatoeba(Path(folder)))
         pairs = sum(1 for _ in text.open("rb"))
