@@ -10,6 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
 from weam.errors import UserError
 from weam.metrics.aer import score_links
 from weam.progress import Progress
@@ -98,9 +100,8 @@ def write_corpus(text: Path, gold: Iterable[GoldPair], lowercase: bool, out: Pat
             sides = (" ".join(escape(word, lowercase) for word in side) for side in (source, target))
             stream.write(" ||| ".join(sides) + "\n")
 
-        for number, (source, target) in enumerate(read_words(text)):
-            if rows is None or number in rows:
-                write(source, target)
+        for source, target in read_words(text, rows):
+            write(source, target)
         if not lengths.source and (rows is None or len(rows)):
             raise UserError(f"{text}: has no pairs; look into the funnel.json beside it for what was removed")
         for pair in gold:
@@ -108,13 +109,20 @@ def write_corpus(text: Path, gold: Iterable[GoldPair], lowercase: bool, out: Pat
     return lengths
 
 
-def read_words(text: Path) -> Iterator[tuple[list[str], list[str]]]:
-    """Words of both sides of each row of text.parquet."""
+def read_words(text: Path, rows: Rows | None = None) -> Iterator[tuple[list[str], list[str]]]:
+    """Words of both sides of some rows of text.parquet (None: of all)."""
     columns = ["source_words", "target_words"]
     table = open_parquet(text, columns, "pairs")
     with Progress("align", table.rows, "pairs") as progress:
+        first = 0
         for batch in table.batches():
-            yield from zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
+            if rows is None:
+                kept = batch
+            else:  # only these become Python objects: a part of the corpus must not cost as much as the whole
+                places = [row - first for row in range(first, first + batch.num_rows) if row in rows]
+                kept = batch.take(pa.array(places, pa.int64()))
+            yield from zip(*(kept.column(name).to_pylist() for name in columns), strict=True)
+            first += batch.num_rows
             progress.step(batch.num_rows)
 
 

@@ -54,7 +54,7 @@ rule align:
         "../../envs/weam.yaml"
     threads: 4
     resources:
-        # text.parquet is about as big as its text without spaces; docs/fast_align.md: 6 to 10 MB for each MB of text
+        # docs/fast_align.md: 6 to 10 MB for each MB of text; text.parquet is somewhat smaller than the text
         mem_mb=growing(2000, per_input_mb=20),
         runtime=growing(30, per_input_mb=1),
     params:
