@@ -15,8 +15,9 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
-from weam.config import load, read_yaml
+from weam.configfile import load
 from weam.errors import UserError
+from weam.validation import read_yaml
 
 
 configfile: "config.yaml"

@@ -7,8 +7,10 @@ import pydantic
 import pytest
 import yaml
 
-from weam.config import Config, Text, load, read_sources, read_yaml, validate
+from weam.config import Config, Text
+from weam.configfile import load, read_sources
 from weam.errors import UserError
+from weam.validation import read_yaml, validate
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "workflow" / "sources.yaml"

@@ -336,7 +336,7 @@ def test_retry_after() -> None:
 @pytest.mark.realdata
 def test_sample_sources(tmp_path: Path, shared_data: Path) -> None:
     """Every entry of the table of sources for the sample data has the checksum and size of the file that is there."""
-    from weam.config import read_sources
+    from weam.configfile import read_sources
 
     sources = read_sources(Path(__file__).parents[1] / "workflow/sources.yaml")
     samples = {name: entry for name, entry in sources.items() if name.startswith("sample-")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ import tiny
 import torch
 
 from weam import modeling, qa
+from weam.batches import Rows
 from weam.cli import main
 from weam.config import Qa
 from weam.io import sha256, write_json
@@ -31,38 +32,52 @@ CONTEXT = "Anna buys a red car. Peter buys a blue house, 今天下雨吗? Peter 
 EXAMPLE = QAExample("1", "Is Anna asleep ?", CONTEXT, (("blue house", CONTEXT.index("blue house")),))
 
 
-def answer(features: qa.Features, window: qa.Window, context: str) -> str:
-    place = features.context_start(window)
-    return context[window.offsets[window.start - place][0] : window.offsets[window.end - place][1]]
+class Cut(NamedTuple):
+    """A window, its answer as text (nothing if it is in another window)."""
+
+    question: list[int]
+    offsets: list[tuple[int, int]]
+    length: int
+    answer: str | None
+
+
+def cut(windows: qa.Windows, context: str) -> list[Cut]:
+    rows = Rows(windows.table)
+    layout = qa.lay_out_windows(rows, np.arange(rows.count), windows.template)
+    assert layout.second is not None
+    cuts = []
+    for row, values in enumerate(windows.table.to_pylist()):
+        offsets, place, found = windows.offsets[row], int(layout.second[row]), None
+        if values["start"]:
+            found = context[offsets[values["start"] - place][0] : offsets[values["end"] - place][1]].strip()
+        cuts.append(Cut(values["question"], offsets, int(layout.inputs.lengths[row]), found))
+    return cuts
 
 
 def test_targets_are_cut_by_character_offsets(world: Path) -> None:
     subwords = Subwords(world / "backbone")
     chinese = QAExample("2", "?", CONTEXT, (("下雨", CONTEXT.index("下雨")),))
-    features = qa.featurise([EXAMPLE, chinese], subwords, Qa())
-    assert answer(features, features.windows[0], CONTEXT).strip() == "blue house"
-    assert answer(features, features.windows[1], CONTEXT).strip() in ("下雨", "下雨吗")  # SentencePiece may join
+    first, second = cut(qa.featurise([EXAMPLE, chinese], subwords, Qa()), CONTEXT)
+    assert first.answer == "blue house"
+    assert second.answer in ("下雨", "下雨吗")  # SentencePiece may join
 
 
 @pytest.mark.parametrize("step", [5, 10, 1000])
 def test_windows_start_every_step_and_cover_the_context(world: Path, step: int) -> None:
     subwords = Subwords(world / "backbone")
     settings = Qa(max_length=32, window_step=step, max_question_length=8)
-    features = qa.featurise([EXAMPLE], subwords, settings)
+    windows = cut(qa.featurise([EXAMPLE], subwords, settings), CONTEXT)
     whole = subwords.encode([CONTEXT])[0]
-    question = len(features.windows[0].question)
-    room = 32 - features.template.pair_overhead - question
+    question = len(windows[0].question)
+    room = 32 - subwords.template.pair_overhead - question
     assert question <= 8
-    starts = [whole.offsets.index(w.offsets[0]) for w in features.windows]
+    starts = [whole.offsets.index(window.offsets[0]) for window in windows]
     assert starts == list(range(0, starts[-1] + 1, min(step, room)))
-    assert features.windows[-1].offsets[-1] == whole.offsets[-1]
-    covered = {place for w, a in zip(features.windows, starts, strict=True) for place in range(a, a + len(w.context))}
+    assert windows[-1].offsets[-1] == whole.offsets[-1]
+    covered = {place for w, a in zip(windows, starts, strict=True) for place in range(a, a + len(w.offsets))}
     assert covered == set(range(len(whole.ids)))
-    inputs = features.inputs(np.arange(len(features.windows)))
-    assert inputs.ids.shape[1] <= 32
-    inside = [w for w in features.windows if w.start]
-    assert inside, "the answer must be whole in some window"
-    assert {answer(features, w, CONTEXT).strip() for w in inside} == {"blue house"}
+    assert max(window.length for window in windows) <= 32
+    assert {w.answer for w in windows} - {None} == {"blue house"}, "the answer must be whole in some window"
 
 
 def test_best_spans_against_brute_force() -> None:

@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 import tiny
 
-from weam.batches import epoch_batches, length_batches
+from weam.batches import Rows
 from weam.cli import main
+from weam.collate import word_batches
+from weam.corpus import Shards
 from weam.errors import UserError
-from weam.pairs import Shards, word_batch
 from weam.shards import one_to_one, project, truncated_lengths, whole, whole_words, words_of_subwords
 from weam.subwords import Subwords
 
@@ -78,20 +79,19 @@ def test_stage(tmp_path: Path) -> None:
     assert manifest["rows"] == 40
     assert manifest["counts"]["pairs truncated"] > 0
     assert manifest["counts"]["sub-word links lost to truncation"] > 0
-    shards = Shards(tmp_path / "pairs" / "manifest.json", "pairs", Subwords(backbone).sha256)
+    rows = pq.read_table(tmp_path / "pairs" / "part-00000.parquet").to_pylist()
+    assert manifest["tokenizer"] == Subwords(backbone).sha256
     links = (tmp_path / "links.txt").read_text().splitlines()
     text = pq.read_table(tmp_path / "pairs.parquet").to_pylist()
     kept = 0
-    for i in range(shards.rows):
-        source, target = shards.row("source_word", i), shards.row("target_word", i)
-        pairs = set(zip(shards.row("link_source", i).tolist(), shards.row("link_target", i).tolist(), strict=True))
+    for i, row in enumerate(rows):
+        source, target = row["source_word"], row["target_word"]
+        pairs = set(zip(row["link_source"], row["link_target"], strict=True))
         wanted = {tuple(map(int, link.split("-"))) for link in links[i].split()}
-        expected = {
-            (a, b) for a in range(len(source)) for b in range(len(target)) if (int(source[a]), int(target[b])) in wanted
-        }
+        expected = {(a, b) for a in range(len(source)) for b in range(len(target)) if (source[a], target[b]) in wanted}
         assert pairs == expected
         assert len(source) + len(target) + 3 <= 14
-        assert source.max() < len(text[i]["source_words"])
+        assert max(source) < len(text[i]["source_words"])
         kept += len(pairs)
     assert kept == manifest["counts"]["sub-word links"]
 
@@ -114,7 +114,7 @@ def test_wrong_shards_are_refused(tmp_path: Path, change: Any, message: str) -> 
     change(manifest, path.parent)
     path.write_text(json.dumps(manifest))
     with pytest.raises(UserError, match=message):
-        Shards(path, "pairs", tokenizer)
+        Shards(path, tokenizer, "pairs")
 
 
 def shard(tmp_path: Path, links: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -154,18 +154,22 @@ def test_words_cut_by_truncation_do_not_count(tmp_path: Path) -> None:
         arguments += [f"--{name}", links.with_name(f"{name}.txt")]
     assert main([str(argument) for argument in arguments]) == 0
     subwords = Subwords(tokenizer)
-    shards = Shards(out, "pairs", subwords.sha256)
+    columns = [f"{side}_{what}" for side in ("source", "target") for what in ("word", "words", "whole")]
+    shards = Shards(out, subwords.sha256, "pairs", columns=[*columns, "one_source", "one_target"])
+    table = shards.read(np.arange(len(shards.blocks)))
+    rows, values = Rows(table), table.to_pylist()
     cut = 0
     for i, row in enumerate(pq.read_table(pairs).to_pylist()):
         for side in ("source", "target"):
-            kept = shards.row(f"{side}_word", i)
+            kept = values[i][f"{side}_word"]
             everything = words_of_subwords(row[side], row[f"{side}_words"], subwords.encode([row[side]])[0].offsets)
             left = {word for word in everything if whole(word, everything, len(kept))}
-            assert shards.word_counts(side)[i] == len(row[f"{side}_words"])
-            assert {word for word in everything if word < shards.whole_words(side, i)} == left
+            assert values[i][f"{side}_words"] == len(row[f"{side}_words"])
+            assert {word for word in everything if word < values[i][f"{side}_whole"]} == left
             if side == "source":
-                assert len(word_batch(shards, np.array([i])).source_words) == len(left)
-                cut += len(set(kept.tolist()) - left)
+                (batch,) = word_batches(rows, np.array([i]), [np.array([0])], subwords.template)
+                assert len(batch.source_words) == len(left)
+                cut += len(set(kept) - left)
     assert cut > 0, "no word was cut in the middle: nothing was tested"
 
 
@@ -175,10 +179,10 @@ def test_corrupt_part_is_named(tmp_path: Path) -> None:
     part = path.with_name("part-00000.parquet")
     part.write_bytes(b"x" * part.stat().st_size)
     with pytest.raises(UserError, match=r"part-00000.parquet: broken .*delete .*manifest.json to make it again"):
-        Shards(path, "pairs", json.loads(path.read_text())["tokenizer"])
+        Shards(path, json.loads(path.read_text())["tokenizer"], "pairs")
     path.write_text("[]")
     with pytest.raises(UserError, match="not an object"):
-        Shards(path, "pairs", "")
+        Shards(path, "", "pairs")
 
 
 def test_a_failing_run_leaves_the_earlier_shards(tmp_path: Path) -> None:
@@ -244,15 +248,3 @@ def test_template(tmp_path: Path) -> None:
 def test_missing_tokenizer(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"tokenizer\.json: the file does not exist"):
         Subwords(tmp_path)
-
-
-def test_batches() -> None:
-    lengths = np.random.default_rng(0).integers(5, 100, size=1000)
-    batches = epoch_batches(lengths, 16, seed=1, epoch=0)
-    assert sorted(np.concatenate(batches).tolist()) == list(range(1000))
-    assert all(np.array_equal(a, b) for a, b in zip(batches, epoch_batches(lengths, 16, 1, 0), strict=True))
-    assert not np.array_equal(batches[0], epoch_batches(lengths, 16, 1, 1)[0])
-    assert not np.array_equal(batches[0], epoch_batches(lengths, 16, 2, 0)[0])
-    padding = sum(len(b) * lengths[b].max() for b in batches) / lengths.sum()
-    assert padding < 1.15, "bucketing should leave little padding"
-    assert sorted(np.concatenate(length_batches(lengths, 7)).tolist()) == list(range(1000))

@@ -253,7 +253,7 @@ def test_monolingual_needs_every_language(tmp_path: Path, capsys: pytest.Capture
 
 
 def download(folder: Path, shared: Path, name: str) -> Path:
-    from weam.config import read_sources
+    from weam.configfile import read_sources
 
     entry = read_sources(Path(__file__).parents[1] / "workflow/sources.yaml")[name]
     out = folder / name / "manifest.json"

@@ -29,6 +29,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SMOKE = ("--configfile", "configs/smoke.yaml")
 MINUTES = 60
 PARTS = {"align_model", "align_part", "align_join"}
+TOOLS = {"inspect", "card"}
+"""Commands without a rule."""
 
 
 class Job(NamedTuple):
@@ -140,17 +142,17 @@ def test_snakefmt_and_length() -> None:
 def test_documented_commands_plan_their_tables(tree: Path, args: tuple[str, ...], tasks: set[str]) -> None:
     jobs = fresh(tree, *args)
     assert {Path(job.output.split(",")[0]).stem for job in jobs if job.rule == "table"} == tasks
-    assert rules(jobs) >= set(COMMANDS) - {"alignment_table", "data_table"} - PARTS
+    assert rules(jobs) >= set(COMMANDS) - {"alignment_table", "data_table"} - PARTS - TOOLS
     assert len(jobs) <= 126
 
 
 def test_rules_are_the_commands(tree: Path) -> None:
-    assert rules(fresh(tree)) == set(COMMANDS) - PARTS
+    assert rules(fresh(tree)) == set(COMMANDS) - PARTS - TOOLS
 
 
 def test_alignment_in_parts_and_by_two_methods(tree: Path) -> None:
     jobs = planned(tree, *overlay(tree, "align: {train_pairs: 1000, parts: 3, compare: [eflomal]}"))
-    assert rules(jobs) == set(COMMANDS) - {"align"} | {"align_compare"}
+    assert rules(jobs) == set(COMMANDS) - {"align"} - TOOLS | {"align_compare"}
     count = Counter(job.rule for job in jobs)
     assert (count["align_model"], count["align_part"], count["align_join"], count["align_compare"]) == (2, 6, 2, 2)
     (line,) = {job.command for job in jobs if "compare/eflomal/en-de" in job.output}
@@ -162,7 +164,7 @@ def test_alignment_in_parts_and_by_two_methods(tree: Path) -> None:
 def test_logs_and_benchmarks_have_the_name_of_their_rule(tree: Path) -> None:
     text = snakemake(tree, "-n").stdout
     for rule, log, benchmark in re.findall(
-        r"rule (\w+):\n(?:.*\n)*?    log: (\S+)\n(?:.*\n)*?    benchmark: (\S+)", text
+        r"rule (\w+):\n(?:.*\n)*?    log: ([^,\n]+).*\n(?:.*\n)*?    benchmark: (\S+)", text
     ):
         assert log.startswith(f"results/logs/{rule}/")
         assert benchmark.startswith(f"results/benchmarks/{rule}/")
@@ -189,6 +191,31 @@ def test_gpu_jobs_use_a_gpu_only_where_a_profile_gives_one(tree: Path) -> None:
     assert all("--device cpu" in job.command for job in plain)
     given = [job for job in fresh(tree, "--workflow-profile", "profiles/gpu") if "--device" in job.command]
     assert all("--device auto" in job.command for job in given)
+    assert all(job.command.startswith("python -m weam ") for job in given)
+
+
+def test_training_on_several_gpus_starts_a_process_for_each(tree: Path) -> None:
+    for resources in ("pretrain:gpu=2", "pretrain:gres='gpu:a100:2'"):
+        jobs = planned(tree, "results/models/weam/de/seed1", "--set-resources", resources)
+        (command,) = (job.command for job in jobs if job.rule == "pretrain")
+        assert command.startswith("python -m torch.distributed.run --standalone --nproc-per-node=2 -m weam pretrain ")
+        assert "--device auto" in command
+
+
+def test_a_joint_system_is_one_model_of_all_languages(tree: Path) -> None:
+    args = ("results/tables/mlqa.csv", "--config", "systems=[mbert, weam-joint]", "pretrain={temperature: 2}")
+    jobs = planned(tree, *args)
+    (command,) = (job.command for job in jobs if job.rule == "pretrain")
+    assert re.findall(r"--shards results/shards/(\S+)/manifest", command) == ["en-de", "en-es", "en-zh"]
+    assert "--objective weam" in command
+    assert "--temperature 2.0" in command
+    tuned = {job.output.removeprefix("results/finetuned/qa/") for job in jobs if job.rule == "finetune"}
+    assert {name for name in tuned if "joint" in name} == {
+        "zero-shot/weam-joint/multi/seed1-1",
+        *(f"translate-train/weam-joint/{lang}/seed1-1" for lang in ("de", "es", "zh")),
+    }
+    (evaluation,) = (j.command for j in jobs if j.rule == "evaluate" and "zero-shot/weam-joint" in j.output)
+    assert "--languages en de es zh" in evaluation
 
 
 def test_a_real_backbone_needs_no_vocabulary_and_no_running_text(tree: Path) -> None:

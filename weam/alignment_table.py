@@ -14,10 +14,11 @@ import pydantic
 from pydantic import Field
 
 from weam import report
-from weam.config import Aligner, Config, validate
+from weam.config import Aligner, Config
 from weam.errors import UserError
 from weam.io import read_json
 from weam.settings import read_settings
+from weam.validation import validate
 
 HEADER = [
     *("pair", "method", "direction", "aer", "precision", "recall", "gold_sentences"),

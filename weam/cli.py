@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from weam import __version__
-from weam.errors import UserError
+from weam.errors import Preempted, UserError
 
 COMMANDS = {
     "download": "fetch one source (URL, file, mirror or the mini world) and verify its checksums",
@@ -26,7 +26,9 @@ COMMANDS = {
     "tokenizer": "train the sub-word vocabulary of a backbone made from scratch",
     "shards": "write Parquet shards of sub-words and their links",
     "backbone": "train a small multilingual masked language model from scratch, or fetch a real one",
-    "pretrain": "continue pre-training on word-aligned pairs (tlm, word_align, weam)",
+    "pretrain": "continue pre-training on word-aligned pairs (mlm, tlm, word_align, weam)",
+    "inspect": "show tokens, links and predictions of both tasks for a few pairs",
+    "card": "write the model card of a model folder, with its scores",
     "finetune": "fine-tune a model on question answering or inference",
     "evaluate": "predict and score a fine-tuned model in its languages",
     "table": "gather the scores of one task into CSV, Markdown and provenance",
@@ -36,7 +38,10 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit status (0 done, 1 a fault in the input, 2 a fault in the command line)."""
+    """Run one command; return the exit status.
+
+    0 done, 1 a fault in the input, 2 one in the command line, 75 stopped by a signal: the same command goes on.
+    """
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog="weam",
@@ -58,6 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"weam {name}: error: {error}", file=sys.stderr)
         return 1
+    except Preempted as stop:
+        print(f"weam {name}: {stop}; the same command goes on from there", file=sys.stderr)
+        return Preempted.STATUS
     except BrokenPipeError:  # the reader of our output has gone: nothing more to say, and no complaint at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

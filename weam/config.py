@@ -7,21 +7,22 @@ Snakemake profiles.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 import pydantic
-import yaml
 from pydantic import Field, model_validator
 
-from weam.errors import UserError
+from weam.validation import hint
 
 Aligner = Literal["fast_align", "eflomal"]
 Heuristic = Literal["intersect", "union", "grow-diag", "grow-diag-final", "grow-diag-final-and"]
 Setting = Literal["zero-shot", "translate-train"]
-Objective = Literal["tlm", "word_align", "weam"]
+Objective = Literal["mlm", "tlm", "word_align", "weam"]
+System = Literal[
+    "mbert", "mlm", "tlm", "word_align", "weam", "mlm-joint", "tlm-joint", "word_align-joint", "weam-joint"
+]
+"""An objective alone: one model per language. With ``-joint``: one model of all languages."""
 Family = Literal["qa", "nli"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
 """Part of a path: not only dots."""
@@ -147,7 +148,10 @@ class Optimisation(Model):
 
     epochs: int = Field(1, ge=1, description="passes over the data")
     max_steps: int | None = Field(None, ge=1, description="stop after this many steps; null: after the epochs")
-    batch_size: int = Field(32, ge=1, description="examples per step")
+    batch_size: int = Field(32, ge=1, description="examples per step, of all processes together")
+    micro_batch: int | None = Field(
+        None, ge=1, description="examples per pass through the model (gradients add up); null: all of a step's"
+    )
     learning_rate: float = Field(5e-5, gt=0, description="peak learning rate of AdamW")
     warmup: float = Field(0.1, ge=0, le=1, description="share of the steps with a rising learning rate")
     schedule: Literal["linear", "constant"] = Field("linear", description="after the warm-up")
@@ -155,6 +159,7 @@ class Optimisation(Model):
     weight_decay: float = Field(0.01, ge=0, description="of AdamW, not on biases and layer norms")
     max_grad_norm: float = Field(1.0, gt=0, description="gradients are scaled down to this norm")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast, fp32 master weights")
+    compile: bool = Field(False, description="torch.compile the encoder (a minute at the start)")
     checkpoint_steps: int = Field(500, ge=1, description="steps between checkpoints for resuming")
 
 
@@ -168,10 +173,15 @@ class Masking(Optimisation):
     )
 
 
-class Tlm(Masking):
-    """Translation language modelling (Conneau and Lample 2019; no language embeddings, positions not reset)."""
+class Mlm(Masking):
+    """Masked language modelling on the two sides of pairs as sequences of their own: a control without translations."""
 
     epochs: int = Field(2, ge=1, description="passes over the data")
+    mask_unit: Literal["subword", "word"] = Field("subword", description="what is masked as a whole")
+
+
+class Tlm(Mlm):
+    """Translation language modelling (Conneau and Lample 2019; no language embeddings, positions not reset)."""
 
 
 class Weam(Tlm):
@@ -199,6 +209,7 @@ class Backbone(Masking):
     """The unmodified multilingual model ("mbert"): a real one, or a small one trained from scratch."""
 
     name_or_path: str | None = Field(None, description="local folder or hub id; null: train from scratch as below")
+    revision: str | None = Field(None, description="commit, tag or branch of a hub id; null: its main branch now")
     type: Literal["bert", "xlm-roberta"] = Field(
         "bert", description="architecture; also decides WordPiece or SentencePiece"
     )
@@ -265,6 +276,12 @@ class Task(Model):
 class Pretrain(Model):
     """Continued pre-training, one block per objective; those listed in systems are run."""
 
+    temperature: float = Field(
+        1.0,
+        ge=1,
+        description="joint training: a language with n pairs is sampled in proportion to n ** (1 / temperature)",
+    )
+    mlm: Mlm = Field(default_factory=Mlm, description="mBERT+MLM on the sides of the pairs, a control")
     tlm: Tlm = Field(default_factory=Tlm, description="mBERT+TLM")
     word_align: WordAlign = Field(default_factory=WordAlign, description="word-aligned mBERT")
     weam: Weam = Field(default_factory=Weam, description="mBERT+WEAM")
@@ -287,8 +304,10 @@ class Config(Model):
         min_length=1,
         description="target languages; English is always the source",
     )
-    systems: list[Literal["mbert", "tlm", "word_align", "weam"]] = Field(
-        default=["mbert", "tlm", "word_align", "weam"], min_length=1, description="rows of the tables"
+    systems: list[System] = Field(
+        default=["mbert", "tlm", "word_align", "weam"],
+        min_length=1,
+        description="rows of the tables: mbert, an objective (a model per language), or <objective>-joint (one model)",
     )
     seeds: Seeds = Field(default_factory=Seeds, description="random seeds")
     sample_dir: str | None = Field(
@@ -352,13 +371,12 @@ class Config(Model):
             for language in table:
                 if language in known or (key == "text.segmenter" and language in defaults):
                     continue
-                raise ValueError(
-                    f"{key} names the unknown language {language!r}; {_hint(language, known, 'languages')}"
-                )
+                raise ValueError(f"{key} names the unknown language {language!r}; {hint(language, known, 'languages')}")
 
     def _check_masking(self) -> None:
         blocks: dict[str, Masking] = {
             "backbone": self.backbone,
+            "pretrain.mlm": self.pretrain.mlm,
             "pretrain.tlm": self.pretrain.tlm,
             "pretrain.weam": self.pretrain.weam,
         }
@@ -389,170 +407,3 @@ class Config(Model):
 
 FAMILY: dict[str, Family] = {"mlqa": "qa", "xquad": "qa", "xnli": "nli"}
 """Task to the family whose fine-tuned models it is scored with."""
-
-M = TypeVar("M", bound=pydantic.BaseModel)
-
-
-def validate(model: type[M], data: Mapping[str, Any], where: str) -> M:
-    """Build ``model`` from ``data``; a fault becomes a :class:`UserError` with key, value and what is allowed."""
-    try:
-        return model.model_validate(data)
-    except pydantic.ValidationError as error:
-        raise UserError(f"{where}: {_sentence(model, error)}") from None
-
-
-def _sentence(model: type[pydantic.BaseModel], error: pydantic.ValidationError) -> str:
-    faults = error.errors()
-    fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
-    key = ".".join(str(part) for part in fault["loc"])
-    more = f" ({len(faults) - 1} more after this)" if len(faults) > 1 else ""
-    if fault["type"] == "extra_forbidden":
-        known = _keys_at(model, fault["loc"][:-1])
-        return f"unknown key {key!r}; {_hint(str(fault['loc'][-1]), known, 'keys')}{more}"
-    message = fault["msg"].removeprefix("Value error, ")
-    if not key:
-        return f"{message}{more}"
-    if key.endswith("[key]"):
-        key = key.removesuffix(".[key]")
-    return f"key {key!r} is {fault['input']!r}; {message[0].lower()}{message[1:]}{more}"
-
-
-def _hint(name: str, known: Iterable[str], what: str) -> str:
-    """What may have been meant, else all that is known."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known {what}: {', '.join(known)}"
-
-
-def _keys_at(model: Any, location: tuple[int | str, ...]) -> list[str]:
-    """Names allowed at ``location`` inside ``model``; dictionary keys and list positions are stepped over."""
-    for part in location:
-        fields = getattr(model, "model_fields", {})
-        if part in fields:
-            model = fields[str(part)].annotation
-        while not hasattr(model, "model_fields") and getattr(model, "__args__", None):
-            model = next((a for a in reversed(model.__args__) if hasattr(a, "model_fields")), model.__args__[-1])
-    return list(getattr(model, "model_fields", {}))
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML where a key given twice in one mapping is an error; a key that overrides a merged one (``<<``) is none."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        assert isinstance(node, yaml.MappingNode)
-        name = node.start_mark.name
-        seen: dict[Any, int] = {}
-        for key_node, _ in node.value:
-            line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise UserError(f"{name}, line {line}: a key is a list or a mapping; keys are plain words")
-            if key_node.tag in ("tag:yaml.org,2002:merge", "tag:yaml.org,2002:value"):
-                continue
-            key = self.construct_object(key_node)
-            if key in seen:
-                raise UserError(f"{name}, line {line}: key {key!r} stands on line {seen[key]} already; keep one")
-            seen[key] = line
-        return node
-
-
-def read_yaml(path: str | Path) -> Any:
-    """Read YAML; malformed text and duplicate keys are a :class:`UserError` with file and line."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return yaml.load(stream, _UniqueKeyLoader)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not valid UTF-8; save the file as UTF-8") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)})") from None
-
-
-def read_sources(path: str | Path) -> dict[str, Source]:
-    """Read the table of sources (workflow/sources.yaml)."""
-    return {name: validate(Source, entry, f"{path}: source {name!r}") for name, entry in read_yaml(path).items()}
-
-
-FORMATS: dict[str, tuple[str, ...]] = {
-    "data.parallel": ("moses", "jsonl-zip", "tsv-zip"),
-    "data.gold": ("xlwa", "bicici"),
-    "finetune.qa": ("squad", "tydiqa", "mlqa-translate-train"),
-    "finetune.nli": ("xnli-mt",),
-    "tasks.mlqa": ("mlqa",),
-    "tasks.xquad": ("xquad",),
-    "tasks.xnli": ("xnli",),
-}
-"""Beginning of a key to the formats of the sources that it may name."""
-
-
-def _check_format(key: str, name: str, source: Source) -> None:
-    for block, formats in FORMATS.items():
-        if key.startswith(f"{block}.") and source.format not in formats:
-            raise UserError(
-                f"config: key {key!r} names source {name!r} of format {source.format!r}; "
-                f"it takes {' or '.join(formats)}"
-            )
-
-
-def load(config: Mapping[str, Any], table: str | Path) -> Config:
-    """Validate a merged configuration and resolve the names of its sources against the table.
-
-    Returns the configuration with ``sources`` holding every source that it uses, and nothing else.
-    """
-    cfg = validate(Config, config, "config")
-    known = read_sources(table) | cfg.sources
-    used: dict[str, Source] = {}
-    for key, names in _source_names(cfg):
-        for name in names:
-            if name not in known:
-                raise UserError(
-                    f"config: key {key!r} names the unknown source {name!r}; {_hint(name, known, 'sources')}"
-                )
-            used[name] = known[name]
-            _check_format(key, name, known[name])
-    for language in cfg.languages:
-        for name in cfg.data.parallel[language]:
-            if not {"en", language} <= set(used[name].languages):
-                raise UserError(
-                    f"config: source {name!r} in data.parallel.{language} has languages {used[name].languages}; "
-                    f"it needs en and {language}"
-                )
-    if cfg.backbone.name_or_path is None and not cfg.data.monolingual:
-        raise UserError(
-            "config: key 'data.monolingual' is empty; name sources of running text to train the backbone on, "
-            "or set backbone.name_or_path to a ready model"
-        )
-    for family, settings in (("qa", cfg.finetune.qa), ("nli", cfg.finetune.nli)):
-        if not any(FAMILY[task] == family for task in cfg.tasks):
-            continue
-        if not settings.train and "zero-shot" in settings.settings:
-            raise UserError(f"config: key 'finetune.{family}.train' is empty; name a source of English training data")
-        if "translate-train" in settings.settings:
-            for language in cfg.languages:
-                if not settings.translate_train.get(language):
-                    raise UserError(
-                        f"config: finetune.{family}.translate_train has no source for language {language!r}; "
-                        f"add one or take translate-train out of finetune.{family}.settings"
-                    )
-    return cfg.model_copy(update={"sources": dict(sorted(used.items()))})
-
-
-def _source_names(cfg: Config) -> list[tuple[str, list[str]]]:
-    names: list[tuple[str, list[str]]] = [("data.monolingual", cfg.data.monolingual)]
-    for language in cfg.languages:
-        names.append((f"data.parallel.{language}", cfg.data.parallel[language]))
-        if gold := cfg.data.gold.get(language):
-            names.append((f"data.gold.{language}", [gold]))
-    for family, settings in (("qa", cfg.finetune.qa), ("nli", cfg.finetune.nli)):
-        if any(FAMILY[task] == family for task in cfg.tasks):
-            names.append((f"finetune.{family}.train", settings.train))
-            if "translate-train" in settings.settings:
-                for language in cfg.languages:
-                    names.append(
-                        (f"finetune.{family}.translate_train.{language}", settings.translate_train.get(language, []))
-                    )
-    names.extend((f"tasks.{task}.source", [entry.source]) for task, entry in cfg.tasks.items())
-    return names

@@ -14,10 +14,11 @@ import pydantic
 from pydantic import Field, model_validator
 
 from weam import report
-from weam.config import Config, validate
+from weam.config import Config
 from weam.errors import UserError
 from weam.io import read_json
 from weam.settings import read_settings
+from weam.validation import validate
 
 HEADER = ["corpus", "step", "rows", "removed", "share"]
 

@@ -1,4 +1,4 @@
-"""The one exception type that users are meant to see."""
+"""The exceptions that users are meant to see."""
 
 
 class UserError(Exception):
@@ -7,3 +7,12 @@ class UserError(Exception):
     The message is one sentence: where (file, line or key), what was found, and how to mend it. The command line prints
     it without a traceback and exits with status 1.
     """
+
+
+class Preempted(Exception):
+    """A signal asked to stop; what was done is kept, and the same command goes on from there.
+
+    The command line exits with status :attr:`STATUS` (EX_TEMPFAIL of sysexits.h: try again later).
+    """
+
+    STATUS = 75

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from weam import modeling, nli, qa
-from weam.batches import Ints
 from weam.config import Nli, Qa
-from weam.errors import UserError
 from weam.io import sha256
-from weam.objectives import Loss
+from weam.processes import processes
 from weam.readers import Release
 from weam.readers import nli as nli_reader
 from weam.readers import qa as qa_reader
 from weam.settings import read_settings
 from weam.subwords import Subwords
-from weam.train import add_training_arguments, finish, set_device, train
+from weam.train import Run, add_training_arguments, train
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,55 +34,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     settings = read_settings(Qa, args.settings) if args.family == "qa" else read_settings(Nli, args.settings)
-    device = set_device(args)
-    examples, steps = read_examples(args, settings)
-    report = ", ".join(f"{step.get('rows', step.get('removed'))} {step['step']}" for step in steps)
-    print(f"finetune {args.family} {args.language}: examples: {report}", file=sys.stderr)
-    subwords = Subwords(args.model)
-    torch.manual_seed(args.seed)
-    model = modeling.load(args.model, args.family).to(device)
-    if settings.max_length > modeling.max_length(model):
-        raise UserError(
-            f"finetune.{args.family}.max_length {settings.max_length} is more than the {modeling.max_length(model)} "
-            f"positions of {args.model}; lower it"
+    with processes(args.device, args.threads) as group:
+        examples, steps = read_examples(args, settings)
+        report = ", ".join(f"{step.get('rows', step.get('removed'))} {step['step']}" for step in steps)
+        if group.first:
+            print(f"finetune {args.family} {args.language}: examples: {report}", file=sys.stderr)
+        subwords = Subwords(args.model)
+        torch.manual_seed(args.seed)
+        model = modeling.load(args.model, args.family).to(group.device)
+        modeling.require_positions(model, settings.max_length, f"finetune.{args.family}.max_length")
+        objective: Any
+        if isinstance(settings, Qa):
+            source = qa.featurise(examples, subwords, settings).source
+            objective = qa.QuestionAnswering(model, subwords.template)
+        else:
+            source = nli.featurise(examples, subwords, settings)
+            objective = nli.Inference(model, subwords.template)
+        weights = modeling.weights_hash(args.model)
+        identity = {"stage": "finetune", "family": args.family, "language": args.language, "model": weights}
+        identity |= {"tokenizer": subwords.sha256}
+        identity |= {"data": [[path.parent.parent.name, sha256(path)] for path in args.manifest]}
+        run_ = Run(args, group, identity)
+        train(
+            name=f"finetune {args.family} {args.language}",
+            unit="windows" if args.family == "qa" else "pairs",
+            model=model,
+            sources=[source],
+            objective=objective,
+            settings=settings,
+            run=run_,
         )
-    compute: Any
-    if isinstance(settings, Qa):
-        features: Any = qa.featurise(examples, subwords, settings)
-        compute = partial(qa.loss, model, features)
-    else:
-        features = nli.featurise(examples, subwords, settings)
-        compute = partial(nli.loss, model, features)
-
-    def loss_of(index: Ints, generator: np.random.Generator) -> Loss:
-        result: Loss = compute(index, device)
-        return result
-
-    weights = sha256(args.model / "model.safetensors")
-    releases = [[path.parent.parent.name, sha256(path)] for path in args.manifest]
-    summary, metrics = train(
-        name=f"finetune {args.family} {args.language}",
-        model=model,
-        lengths=features.lengths,
-        loss_of=loss_of,
-        settings=settings,
-        seed=args.seed,
-        work=args.work,
-        identity={
-            "stage": "finetune",
-            "family": args.family,
-            "language": args.language,
-            "model": weights,
-            "tokenizer": subwords.sha256,
-            "data": releases,
-        },
-        device=device,
-    )
-    training: dict[str, Any] = {"stage": "finetune", "family": args.family, "language": args.language}
-    training |= {"seed": args.seed, "data": {"corpus": f"{args.family}-{args.language}", "steps": steps}} | summary
-    training |= {"settings": settings.model_dump(), "model": weights, "sources": releases}
-    modeling.save(model, args.model, args.out, training, metrics)
-    finish(args.work)
+        if not group.first:
+            return
+        training: dict[str, Any] = {"stage": "finetune", "family": args.family, "language": args.language}
+        training |= {"seed": args.seed, "data": {"corpus": f"{args.family}-{args.language}", "steps": steps}}
+        training |= run_.summary | {"settings": settings.model_dump(), "model": weights}
+        modeling.save(model, args.model, args.out, training, run_.metrics, args.manifest, base=args.model)
+        run_.finish()
 
 
 def read_examples(args: argparse.Namespace, settings: Qa | Nli) -> tuple[list[Any], list[dict[str, Any]]]:

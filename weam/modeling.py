@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from weam.card import model_card
 from weam.config import Backbone
 from weam.errors import UserError
-from weam.io import atomic_path, read_json, write_json, write_text
+from weam.io import atomic_path, read_json, read_object, sha256, write_json, write_text
 from weam.subwords import Subwords
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -17,6 +20,18 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 Head = Literal["masked_lm", "qa", "nli"]
 NLI_LABELS = ["entailment", "neutral", "contradiction"]
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+NEW: dict[Head, tuple[str, ...]] = {"masked_lm": (), "qa": ("qa_outputs.",), "nli": ("classifier.", "bert.pooler.")}
+"""Weights that a folder need not hold: those of the task's own head."""
+
+
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--source",
+        type=Path,
+        action="append",
+        default=[],
+        help="manifest of a source of the data, for licence and citation in the model card (repeat)",
+    )
 
 
 def _classes(kind: str) -> dict[Head, Any]:
@@ -46,6 +61,10 @@ def _quiet() -> None:
     silence.disable_progress_bar()
 
 
+def first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
 def load(folder: str | Path, head: Head) -> Any:
     """Load a model with the given head; a head that the folder does not hold is initialised (seed before calling).
 
@@ -62,21 +81,43 @@ def load(folder: str | Path, head: Head) -> Any:
         raise UserError(f"{folder}: model type {kind!r} is not supported; use a bert or xlm-roberta model")
     if not (folder / "model.safetensors").is_file():
         raise UserError(f"{folder}: no model.safetensors; convert the weights to safetensors or fetch them again")
-    _quiet()
     extra = {"id2label": dict(enumerate(NLI_LABELS)), "label2id": {n: i for i, n in enumerate(NLI_LABELS)}}
+    return _load(_classes(kind)[head], folder, str(folder), head, **(extra if head == "nli" else {}))
+
+
+def load_masked_lm(name: str, where: str, revision: str | None) -> Any:
+    """Load a masked language model from a folder or the hub; ``where`` begins the sentence of an error."""
+    from transformers import AutoConfig
+
+    at = {"revision": revision} if revision else {}
     try:
-        return _classes(kind)[head].from_pretrained(folder, use_safetensors=True, **(extra if head == "nli" else {}))
+        kind = AutoConfig.from_pretrained(name, **at).model_type
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{where}: cannot be loaded ({first_line(error)}); check the name or the folder") from None
+    if kind not in ("bert", "xlm-roberta"):
+        raise UserError(f"{where}: model type {kind!r}; use bert or xlm-roberta")
+    return _load(_classes(kind)["masked_lm"], name, where, "masked_lm", **at)
+
+
+def _load(kind: Any, name: str | Path, where: str, head: Head, **options: Any) -> Any:
+    _quiet()
+    try:
+        model, report = kind.from_pretrained(name, use_safetensors=True, output_loading_info=True, **options)
     except (OSError, RuntimeError, ValueError, KeyError) as error:
-        first = str(error).strip().splitlines()[0]
         raise UserError(
-            f"{folder}: the weights cannot be loaded ({first}); delete the folder and make it again"
+            f"{where}: the weights cannot be loaded ({first_line(error)}); make or fetch the folder again"
         ) from None
     except Exception as error:
         if type(error).__module__.startswith("safetensors"):
-            raise UserError(
-                f"{folder}/model.safetensors: broken ({error}); delete the folder and make it again"
-            ) from None
+            raise UserError(f"{where}: model.safetensors is broken ({error}); make or fetch it again") from None
         raise
+    lacking = sorted(key for key in report["missing_keys"] if not key.startswith(NEW[head]))
+    if lacking:
+        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        raise UserError(
+            f"{where}: the weights lack {lacking[0]}{more}; give a masked language model with all its weights"
+        )
+    return model
 
 
 def from_scratch(settings: Backbone, subwords: Subwords) -> Any:
@@ -113,16 +154,37 @@ def from_scratch(settings: Backbone, subwords: Subwords) -> Any:
     )
 
 
-def max_length(model: Any) -> int:
-    """The longest sequence that the position embeddings allow."""
+def require_positions(model: Any, length: int, key: str) -> None:
+    """Refuse sequences that are longer than the position embeddings allow; ``key`` is what sets their length."""
     config = model.config
     reserved = config.pad_token_id + 1 if config.model_type == "xlm-roberta" else 0
-    return int(config.max_position_embeddings) - reserved
+    most = int(config.max_position_embeddings) - reserved
+    if length > most:
+        raise UserError(f"{key} {length} is more than the {most} positions of the model; lower it")
 
 
-def save(model: Any, tokenizer: str | Path, out: str | Path, training: dict[str, Any], metrics: str = "") -> None:
-    """Write a Hugging Face model folder with its tokenizer, ``training.json`` and ``metrics.jsonl``, atomically."""
+def weights_hash(folder: Path) -> str:
+    return sha256(folder / "model.safetensors")
+
+
+def save(
+    model: Any,
+    tokenizer: str | Path,
+    out: str | Path,
+    training: dict[str, Any],
+    metrics: str = "",
+    sources: Sequence[Path] = (),
+    base: Path | None = None,
+) -> None:
+    """Write a Hugging Face model folder with its tokenizer, model card, ``training.json`` and ``metrics.jsonl``.
+
+    ``sources`` are manifests of the data, and ``base`` is the folder that the training started from: both are named
+    in the card, what the base learned from included. The folder appears only when it is complete.
+    """
     _quiet()
+    training |= {"sources": [_source(path) for path in sources]}
+    if base is not None and (base / "training.json").is_file():
+        training |= {"base": read_object(base / "training.json")}
     with atomic_path(out) as folder:
         model.save_pretrained(folder)
         for name in TOKENIZER_FILES:
@@ -130,3 +192,11 @@ def save(model: Any, tokenizer: str | Path, out: str | Path, training: dict[str,
                 shutil.copyfile(Path(tokenizer) / name, folder / name)
         write_json(folder / "training.json", training)
         write_text(folder / "metrics.jsonl", metrics)
+        write_text(folder / "README.md", model_card(training))
+
+
+def _source(manifest: Path) -> dict[str, Any]:
+    found = read_object(manifest)
+    return {key: found.get(key) for key in ("source", "version", "languages", "licence", "citation")} | {
+        "sha256": sha256(manifest)
+    }

@@ -6,37 +6,29 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch.nn.functional import cross_entropy
 
-from weam.batches import Ints, length_batches
+from weam.batches import InMemory, Ints, Rows, length_batches
+from weam.collate import Sequences, lay_out
 from weam.config import Nli
+from weam.flops import TRAINING, Flops
 from weam.modeling import NLI_LABELS
-from weam.objectives import Loss, full, tensor
-from weam.pairs import join
+from weam.objectives import Loss, Work, full, model_inputs, tensor
 from weam.progress import Progress
 from weam.readers.nli import NLIExample
 from weam.shards import truncated_lengths
 from weam.subwords import Subwords, Template
 
-
-class Features(NamedTuple):
-    """Tokenised pairs; the longer side is cut to fit."""
-
-    premises: list[list[int]]
-    hypotheses: list[list[int]]
-    labels: Ints
-    template: Template
-
-    @property
-    def lengths(self) -> Ints:
-        return np.array([len(p) + len(h) for p, h in zip(self.premises, self.hypotheses, strict=True)], dtype=np.int64)
+TEXTS = ("premise", "hypothesis")
+SCHEMA = pa.schema([(name, pa.list_(pa.int32())) for name in TEXTS] + [("label", pa.int32())])
 
 
-def featurise(examples: Sequence[NLIExample], subwords: Subwords, settings: Nli) -> Features:
-    """Tokenise examples."""
+def featurise(examples: Sequence[NLIExample], subwords: Subwords, settings: Nli) -> InMemory:
+    """Tokenised examples; the longer side is cut to fit."""
     room = settings.max_length - subwords.template.pair_overhead
-    premises, hypotheses = [], []
+    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
     encoded = zip(
         subwords.encode([example.premise for example in examples]),
         subwords.encode([example.hypothesis for example in examples]),
@@ -44,28 +36,55 @@ def featurise(examples: Sequence[NLIExample], subwords: Subwords, settings: Nli)
     )
     for premise, hypothesis in encoded:
         keep_p, keep_h = truncated_lengths(len(premise.ids), len(hypothesis.ids), room)
-        premises.append(premise.ids[:keep_p])
-        hypotheses.append(hypothesis.ids[:keep_h])
-    labels = np.array([NLI_LABELS.index(example.label) for example in examples], dtype=np.int64)
-    return Features(premises, hypotheses, labels, subwords.template)
+        columns["premise"].append(premise.ids[:keep_p])
+        columns["hypothesis"].append(hypothesis.ids[:keep_h])
+    columns["label"] = [NLI_LABELS.index(example.label) for example in examples]
+    return InMemory(pa.table(columns, schema=SCHEMA), TEXTS)
 
 
-def logits(model: Any, features: Features, index: Ints, device: torch.device) -> torch.Tensor:
+class Batch(NamedTuple):
+    """Pairs with their labels."""
+
+    inputs: Sequences
+    labels: Ints
+    size: int
+    """pairs of the global batch"""
+
+
+class Inference:
+    """The objective of fine-tuning: cross-entropy of the label."""
+
+    names: tuple[str, ...] = ()
+
+    def __init__(self, model: Any, template: Template) -> None:
+        self.model, self.template, self.flops = model, template, Flops(model.config)
+
+    def collate(
+        self, rows: Rows, index: Ints, parts: Sequence[Ints], generator: np.random.Generator
+    ) -> list[tuple[Batch, Work]]:
+        del generator
+        inputs = _inputs(rows, index, self.template)
+        labels = rows.integers("label", index)
+        found = []
+        for part in parts:
+            batch = Batch(inputs.part(part), labels[part], len(index))
+            flops = TRAINING * self.flops.encoder(batch.inputs.lengths)
+            found.append((batch, Work(len(part), int(batch.inputs.lengths.sum()), len(part), flops)))
+        return found
+
+    def loss(self, batch: Batch, device: torch.device) -> Loss:
+        scores = _logits(self.model, batch.inputs, device)
+        return Loss(cross_entropy(scores, tensor(batch.labels, device), reduction="sum") / batch.size)
+
+
+def _inputs(rows: Rows, index: Ints, template: Template) -> Sequences:
+    return lay_out(rows.ragged("premise", index), rows.ragged("hypothesis", index), template).inputs
+
+
+def _logits(model: Any, inputs: Sequences, device: torch.device) -> torch.Tensor:
     """[B, 3] scores in the order of NLI_LABELS."""
-    inputs = join([features.premises[i] for i in index], [features.hypotheses[i] for i in index], features.template)
-    arguments = {"input_ids": tensor(inputs.ids, device), "attention_mask": tensor(inputs.attention, device)}
-    if inputs.segments is not None:
-        arguments["token_type_ids"] = tensor(inputs.segments, device)
-    scores: torch.Tensor = full(model(**arguments).logits)
+    scores: torch.Tensor = full(model(**model_inputs(inputs, device)).logits)
     return scores
-
-
-def loss(model: Any, features: Features, index: Ints, device: torch.device) -> Loss:
-    """Cross-entropy summed over examples."""
-    total = cross_entropy(
-        logits(model, features, index, device), tensor(features.labels[index], device), reduction="sum"
-    )
-    return Loss(total, len(index), {})
 
 
 def predict(
@@ -77,10 +96,11 @@ def predict(
     progress: Progress,
 ) -> dict[str, str]:
     """The most probable label of every example, by id."""
-    features = featurise(examples, subwords, settings)
+    rows = Rows(featurise(examples, subwords, settings).table)
     choice = np.zeros(len(examples), dtype=np.int64)
-    for index in length_batches(features.lengths, 64):
+    for index in length_batches(rows.lengths("premise") + rows.lengths("hypothesis"), 64):
         with torch.inference_mode():
-            choice[index] = logits(model, features, index, device).argmax(dim=1).cpu().numpy()
+            scores = _logits(model, _inputs(rows, index, subwords.template), device)
+        choice[index] = scores.argmax(dim=1).cpu().numpy()
         progress.step(len(index))
     return {example.id: NLI_LABELS[choice[i]] for i, example in enumerate(examples)}

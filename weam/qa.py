@@ -10,55 +10,47 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch.nn.functional import cross_entropy
 
-from weam.batches import Ints, length_batches
+from weam.batches import InMemory, Ints, Rows, length_batches
+from weam.collate import Layout, Sequences, lay_out
 from weam.config import Qa
 from weam.errors import UserError
-from weam.objectives import Loss, full, tensor
-from weam.pairs import Sequences, join
+from weam.flops import TRAINING, Flops
+from weam.objectives import Loss, Work, full, model_inputs, tensor
 from weam.progress import Progress
 from weam.readers.qa import QAExample
 from weam.subwords import Subwords, Template
 
+TEXTS = ("question", "context")
+SCHEMA = pa.schema([(name, pa.list_(pa.int32())) for name in TEXTS] + [(n, pa.int32()) for n in ("start", "end")])
 
-class Window(NamedTuple):
-    """One piece of a context together with its question."""
 
-    example: int
-    question: list[int]
-    context: list[int]
-    offsets: list[tuple[int, int]]
+class Windows(NamedTuple):
+    """Pieces of contexts, each with its question. W windows."""
+
+    table: pa.Table
+    """columns ``question``, ``context`` (ids) and ``start``, ``end``: positions in the sequence of the first and last
+    sub-word of the answer, 0 if it is not in this window"""
+    example: Ints
+    """[W] the example that a window belongs to"""
+    offsets: list[list[tuple[int, int]]]
     """characters of the full context that each sub-word of the piece covers"""
-    start: int
-    """position in the sequence of the answer's first sub-word; 0 if the answer is not in this window"""
-    end: int
-
-
-class Features(NamedTuple):
-    """Windows of many examples."""
-
-    windows: list[Window]
     template: Template
 
     @property
-    def lengths(self) -> Ints:
-        return np.array([len(w.question) + len(w.context) for w in self.windows], dtype=np.int64)
-
-    def context_start(self, window: Window) -> int:
-        """Position of the first context sub-word in the sequence."""
-        return len(self.template.prefix) + len(window.question) + len(self.template.middle)
-
-    def inputs(self, index: Ints) -> Sequences:
-        chosen = [self.windows[i] for i in index]
-        return join([w.question for w in chosen], [w.context for w in chosen], self.template)
+    def source(self) -> InMemory:
+        return InMemory(self.table, TEXTS)
 
 
-def featurise(examples: Sequence[QAExample], subwords: Subwords, settings: Qa) -> Features:
+def featurise(examples: Sequence[QAExample], subwords: Subwords, settings: Qa) -> Windows:
     """Cut examples into windows; the target is the first gold answer."""
     template = subwords.template
-    windows = []
+    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
+    owners: list[int] = []
+    offsets: list[list[tuple[int, int]]] = []
     contexts = list(dict.fromkeys(example.context for example in examples))
     encoded = dict(zip(contexts, subwords.encode(contexts), strict=True))
     questions = subwords.encode([example.question for example in examples])
@@ -77,19 +69,14 @@ def featurise(examples: Sequence[QAExample], subwords: Subwords, settings: Qa) -
         for a in range(0, max(len(encoding.ids), 1), step):
             b = min(a + room, len(encoding.ids))
             inside = first >= a and last < b and first >= 0
-            windows.append(
-                Window(
-                    number,
-                    question,
-                    encoding.ids[a:b],
-                    encoding.offsets[a:b],
-                    base + first - a if inside else 0,
-                    base + last - a if inside else 0,
-                )
-            )
+            values = (question, encoding.ids[a:b], base + first - a, base + last - a)
+            for name, value in zip(SCHEMA.names, values, strict=True):
+                columns[name].append(value if inside or name in TEXTS else 0)
+            owners.append(number)
+            offsets.append(encoding.offsets[a:b])
             if b == len(encoding.ids):
                 break
-    return Features(windows, template)
+    return Windows(pa.table(columns, schema=SCHEMA), np.array(owners, dtype=np.int64), offsets, template)
 
 
 def _answer_tokens(example: QAExample, offsets: list[tuple[int, int]]) -> tuple[int, int]:
@@ -102,20 +89,50 @@ def _answer_tokens(example: QAExample, offsets: list[tuple[int, int]]) -> tuple[
     return (touched[0], touched[-1]) if touched else (-1, -1)
 
 
-def loss(model: Any, features: Features, index: Ints, device: torch.device) -> Loss:
-    """Mean of the cross-entropies of start and end, summed over windows."""
-    starts, ends = _logits(model, features.inputs(index), device)
-    chosen = [features.windows[i] for i in index]
-    start = tensor(np.array([w.start for w in chosen]), device)
-    end = tensor(np.array([w.end for w in chosen]), device)
-    total = (cross_entropy(starts, start, reduction="sum") + cross_entropy(ends, end, reduction="sum")) / 2
-    return Loss(total, len(chosen), {})
+def lay_out_windows(rows: Rows, index: Ints, template: Template) -> Layout:
+    return lay_out(rows.ragged("question", index), rows.ragged("context", index), template)
+
+
+class Batch(NamedTuple):
+    """Windows with their targets."""
+
+    inputs: Sequences
+    start: Ints
+    end: Ints
+    size: int
+    """windows of the global batch"""
+
+
+class QuestionAnswering:
+    """The objective of fine-tuning: cross-entropy of the answer's first and of its last sub-word."""
+
+    names: tuple[str, ...] = ()
+
+    def __init__(self, model: Any, template: Template) -> None:
+        self.model, self.template, self.flops = model, template, Flops(model.config)
+
+    def collate(
+        self, rows: Rows, index: Ints, parts: Sequence[Ints], generator: np.random.Generator
+    ) -> list[tuple[Batch, Work]]:
+        del generator
+        inputs = lay_out_windows(rows, index, self.template).inputs
+        start, end = rows.integers("start", index), rows.integers("end", index)
+        found = []
+        for part in parts:
+            batch = Batch(inputs.part(part), start[part], end[part], len(index))
+            flops = TRAINING * self.flops.encoder(batch.inputs.lengths)
+            found.append((batch, Work(len(part), int(batch.inputs.lengths.sum()), len(part), flops)))
+        return found
+
+    def loss(self, batch: Batch, device: torch.device) -> Loss:
+        starts, ends = _logits(self.model, batch.inputs, device)
+        total = cross_entropy(starts, tensor(batch.start, device), reduction="sum")
+        total = total + cross_entropy(ends, tensor(batch.end, device), reduction="sum")
+        return Loss(total / (2 * batch.size))
 
 
 def _logits(model: Any, inputs: Sequences, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    arguments = {"input_ids": tensor(inputs.ids, device), "attention_mask": tensor(inputs.attention, device)}
-    if inputs.segments is not None:
-        arguments["token_type_ids"] = tensor(inputs.segments, device)
+    arguments = model_inputs(inputs, device)
     output = model(**arguments)
     padding = arguments["attention_mask"] == 0
     return (
@@ -159,27 +176,29 @@ def predict(
     progress: Progress,
 ) -> dict[str, str]:
     """Answer every example; the best-scored span over its windows. Returns id to answer text."""
-    features = featurise(examples, subwords, settings)
+    windows = featurise(examples, subwords, settings)
+    rows = Rows(windows.table)
+    lengths = rows.lengths("question") + rows.lengths("context")
     scores = np.full(len(examples), -np.inf)
     answers = [""] * len(examples)
-    left = np.bincount([window.example for window in features.windows], minlength=len(examples))
-    for index in length_batches(features.lengths, 64):
-        inputs = features.inputs(index)
+    left = np.bincount(windows.example, minlength=len(examples))
+    for index in length_batches(lengths, 64):
+        layout = lay_out_windows(rows, index, windows.template)
         with torch.inference_mode():
-            start, end = _logits(model, inputs, device)
-        allowed = np.zeros(inputs.ids.shape, dtype=bool)
-        for row, i in enumerate(index):
-            place = features.context_start(features.windows[i])
-            allowed[row, place : place + len(features.windows[i].context)] = True
+            start, end = _logits(model, layout.inputs, device)
+        assert layout.second is not None
+        after = layout.second + rows.lengths("context")[index]
+        place = np.arange(layout.inputs.ids.shape[1])
+        allowed = (place >= layout.second[:, None]) & (place < after[:, None])
         first, last, best = best_spans(start.cpu().numpy(), end.cpu().numpy(), allowed, settings.max_answer_length)
         for row, i in enumerate(index):
-            window = features.windows[i]
-            if best[row] > scores[window.example]:
-                scores[window.example] = best[row]
-                place = features.context_start(window)
-                a, b = window.offsets[first[row] - place][0], window.offsets[last[row] - place][1]
-                answers[window.example] = examples[window.example].context[a:b].strip()
+            example = windows.example[i]
+            if best[row] > scores[example]:
+                scores[example] = best[row]
+                offsets, begin = windows.offsets[i], layout.second[row]
+                a, b = offsets[first[row] - begin][0], offsets[last[row] - begin][1]
+                answers[example] = examples[example].context[a:b].strip()
         before = np.count_nonzero(left)
-        np.subtract.at(left, [features.windows[i].example for i in index], 1)
+        np.subtract.at(left, windows.example[index], 1)
         progress.step(int(before - np.count_nonzero(left)))  # questions whose last window is done
     return {example.id: answer for example, answer in zip(examples, answers, strict=True)}

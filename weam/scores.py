@@ -6,22 +6,25 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import pydantic
 from pydantic import Field
 
-from weam.config import Family, Setting, validate
+from weam.config import Family, Setting, System
 from weam.errors import UserError
 from weam.io import read_json
-
-System = Literal["mbert", "tlm", "word_align", "weam"]
+from weam.validation import validate
 
 SYSTEMS: dict[System, str] = {
     "mbert": "mBERT",
+    "mlm": "mBERT+MLM",
     "tlm": "mBERT+TLM",
     "word_align": "word-aligned mBERT",
     "weam": "mBERT+WEAM",
+    "mlm-joint": "mBERT+MLM, joint",
+    "tlm-joint": "mBERT+TLM, joint",
+    "word_align-joint": "word-aligned mBERT, joint",
+    "weam-joint": "mBERT+WEAM, joint",
 }
 """Systems in the order of the rows, and how they are called in print."""
 

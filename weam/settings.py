@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import pydantic
 
-from weam.config import read_yaml, validate
 from weam.errors import UserError
+from weam.validation import read_yaml, validate
 
 Settings = TypeVar("Settings", bound=pydantic.BaseModel)
 

@@ -38,6 +38,8 @@ PAIR_SCHEMA = pa.schema(
 )
 MONOLINGUAL_SCHEMA = pa.schema([("id", pa.int64()), ("language", pa.string()), ("ids", IDS)])
 MAX_WORDS = 32767
+ROW_GROUP = 1000
+"""Rows that are read together; training shuffles row groups, then the rows of many of them."""
 
 Link = tuple[int, int]
 
@@ -78,7 +80,7 @@ def run(args: argparse.Namespace) -> None:
             name = f"part-{number:05d}.parquet"
             with atomic_path(folder / name) as path:
                 pq.write_table(
-                    pa.Table.from_pylist(part, schema=schema), path, compression="zstd", row_group_size=10_000
+                    pa.Table.from_pylist(part, schema=schema), path, compression="zstd", row_group_size=ROW_GROUP
                 )
                 if not number:  # the inputs can be read: only now does the earlier result go
                     args.out.unlink(missing_ok=True)

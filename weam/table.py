@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from weam import report
-from weam.config import FAMILY, Config, Setting
+from weam.config import FAMILY, Config, Setting, System
 from weam.errors import UserError
-from weam.scores import COLUMNS, SETTINGS, SYSTEMS, Cell, Columns, Key, System, Table, read_table, spread
+from weam.scores import COLUMNS, SETTINGS, SYSTEMS, Cell, Columns, Key, Table, read_table, spread
 from weam.settings import read_settings
 
 TaskName = Literal["mlqa", "xquad", "xnli"]

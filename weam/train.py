@@ -1,7 +1,7 @@
 """The one training loop: every objective and every fine-tuning runs through :func:`train`.
 
-Order of examples, masks and dropout depend on (seed, epoch, step) only, so that resuming needs the step number, the
-weights and the optimiser's state. On a CPU, with the same versions and number of threads, it ends with the same bits.
+Order of examples, masks and dropout depend on (seed, step) only, so that resuming needs the step number, the weights
+and the optimiser's state. On a CPU, with the same versions and number of threads, it ends with the same bits.
 """
 
 from __future__ import annotations
@@ -10,20 +10,28 @@ import argparse
 import hashlib
 import json
 import math
-from collections.abc import Callable
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
 
-from weam.batches import Ints, epoch_batches, rng
+from weam.batches import DROPOUT, MASKS, Ints, Mixture, Source, ahead, rng, seed_sequence
+from weam.checkpoint import Checkpoints
 from weam.codehash import code_hash
 from weam.config import Optimisation
-from weam.errors import UserError
-from weam.io import atomic_path
-from weam.objectives import Loss
-from weam.progress import Progress
+from weam.errors import Preempted, UserError
+from weam.flops import measured_peak
+from weam.objectives import Objective, Work
+from weam.processes import Processes
+from weam.telemetry import WORK, Telemetry
 
 
 def add_device_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,18 +43,16 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="seed of order, masks, dropout and new heads")
     parser.add_argument("--work", required=True, type=Path, help="folder for checkpoints, outside of the outputs")
     parser.add_argument("--out", required=True, type=Path, help="model folder to make")
+    parser.add_argument("--speed", type=Path, help="file for rates and utilisation (JSON lines)")
+    parser.add_argument(
+        "--tensorboard",
+        type=Path,
+        help="folder for TensorBoard; else, if WEAM_TENSORBOARD names a folder, <that>/<the path of --out>",
+    )
+    parser.add_argument(
+        "--peak-tflops", type=float, help="what utilisation refers to, per process; else measured by a matrix product"
+    )
     add_device_arguments(parser)
-
-
-def set_device(args: argparse.Namespace) -> torch.device:
-    """Apply ``--threads`` and ``--device``."""
-    torch.set_num_threads(max(1, args.threads))
-    name = args.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: PyTorch finds no GPU; use --device cpu or install a CUDA build of torch")
-    return torch.device(name)
 
 
 def learning_rate(settings: Optimisation, step: int, steps: int) -> float:
@@ -70,125 +76,224 @@ def optimiser(model: torch.nn.Module, settings: Optimisation) -> torch.optim.Opt
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
 
 
+def division(count: int, micro_batch: int | None, processes: Processes) -> list[Ints]:
+    """What this process takes of a batch of ``count`` examples sorted by length, cut into micro-batches."""
+    own = np.arange(processes.rank, count, processes.world)
+    size = micro_batch or max(len(own), 1)
+    return [own[start : start + size] for start in range(0, len(own), size)]
+
+
+class Run:
+    """One training run: its checkpoints, telemetry and what the command line says of it."""
+
+    def __init__(self, args: argparse.Namespace, processes: Processes, identity: dict[str, Any]) -> None:
+        self.args, self.processes, self.identity = args, processes, identity
+        self.checkpoints: Checkpoints | None = None
+        self.summary: dict[str, Any] = {}
+        self.metrics = ""
+
+    def open(self, settings: Optimisation) -> Checkpoints | None:
+        """The checkpoints, in the first process: one folder per run, also of other code or arithmetic."""
+        if not self.processes.first:
+            return None
+        how: list[Any] = [code_hash(str(self.identity["stage"])), torch.__version__, self.processes.device.type]
+        how += [torch.get_num_threads(), self.processes.world]
+        key = json.dumps([how, settings.model_dump(), self.args.seed, self.identity])
+        self.checkpoints = Checkpoints(self.args.work, hashlib.sha256(key.encode()).hexdigest()[:16])
+        return self.checkpoints
+
+    def finish(self) -> None:
+        """Remove the checkpoints; the model has been written."""
+        if self.checkpoints is not None:
+            self.checkpoints.finish()
+
+    @property
+    def tensorboard(self) -> Path | None:
+        root = os.environ.get("WEAM_TENSORBOARD")
+        if self.args.tensorboard is not None or not root:
+            return self.args.tensorboard  # type: ignore[no-any-return]
+        return Path(root, *[part for part in self.args.out.parts if part not in ("/", "..")])
+
+
 def train(
     *,
     name: str,
+    unit: str,
     model: torch.nn.Module,
-    lengths: Ints,
-    loss_of: Callable[[Ints, np.random.Generator], Loss],
+    sources: Sequence[Source],
+    objective: Objective,
     settings: Optimisation,
-    seed: int,
-    work: Path,
-    identity: dict[str, Any],
-    device: torch.device,
-) -> tuple[dict[str, Any], str]:
-    """Train ``model`` in place.
+    run: Run,
+    temperature: float = 1.0,
+) -> None:
+    """Train ``model`` in place; leaves ``run.summary`` (for training.json) and ``run.metrics`` (JSON lines).
 
     Args:
         name: shown in the progress line.
-        lengths: length of every example, for bucketing.
-        loss_of: the loss of the examples with these indices; its generator depends on (seed, epoch, step) only.
+        unit: what examples are called, for the rates.
+        model: what is trained.
+        sources: where examples come from; several are mixed.
+        objective: makes batches and their losses.
         settings: hyper-parameters.
-        seed: of order, masks and dropout.
-        work: folder for checkpoints; a run with another identity gets a folder of its own in it.
-        identity: what defines the run: its stage, checksums of what it reads, in order.
-        device: where the model is.
-
-    Returns:
-        A summary for training.json, and the metrics (one JSON object per line).
+        run: seed, work folder, processes.
+        temperature: of the mixture.
 
     Raises:
-        UserError: there are no examples, or the loss is not finite.
+        UserError: there are no examples, the loss is not finite, or the run is trained by another process already.
+        Preempted: SIGTERM or SIGUSR1 came; a checkpoint was written.
     """
-    if not len(lengths):
+    processes, seed = run.processes, int(run.args.seed)
+    mixture = Mixture(sources, seed, settings.batch_size, temperature)
+    if not mixture.rows:
         raise UserError(f"{name}: no training examples are left; see the counts of the stage before")
-    per_epoch = math.ceil(len(lengths) / settings.batch_size)
-    steps = per_epoch * settings.epochs
+    total = mixture.rows * settings.epochs
     if settings.max_steps is not None:
-        steps = min(steps, settings.max_steps)
+        total = min(total, settings.max_steps * settings.batch_size)
+    steps = math.ceil(total / settings.batch_size)
+    peak = (run.args.peak_tflops or 0) * 1e12 or measured_peak(processes.device, settings.precision)
+    telemetry = Telemetry(name, unit, steps, processes, peak, run.args.speed, run.tensorboard)
+    parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = optimiser(model, settings)
-    checkpoint = _checkpoint_path(work, settings, seed, identity, device)
-    done, log = _resume(checkpoint, model, optimizer, device)
+    checkpoints = run.open(settings)
+    done = _resume(checkpoints, model, optimizer, telemetry, processes)
+    if settings.compile:
+        compile_encoder(model)
     model.train()
-    batches: list[Ints] = []
-    with Progress(name, steps, "steps", done) as progress:
-        for step in range(done, steps):
-            epoch, place = divmod(step, per_epoch)
-            if place == 0 or not batches:
-                batches = epoch_batches(lengths, settings.batch_size, seed, epoch)
-            torch.manual_seed(_step_seed(seed, step))
-            rate = learning_rate(settings, step, steps)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-                loss = loss_of(batches[place], rng(seed, epoch, place, 1))
-            mean = loss.total / max(loss.count, 1)
-            mean.backward()  # type: ignore[no-untyped-call]
-            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
-            if not torch.isfinite(norm):
-                raise UserError(f"{name}: the gradient is not finite at step {step}; lower the learning rate")
-            optimizer.step()
-            optimizer.zero_grad()
-            if step % 10 == 9 or step + 1 == steps or step == 0:
-                entry = {"loss": mean.item(), "lr": rate, "grad_norm": norm.item()}
-                entry |= {key: value.item() for key, value in loss.parts.items()}
-                log.append(json.dumps({"step": step + 1} | {key: _short(value) for key, value in entry.items()}))
-                progress.step(0, loss=entry["loss"])
-            progress.step()
-            if (step + 1) % settings.checkpoint_steps == 0 and step + 1 < steps:
-                _write_checkpoint(checkpoint, model, optimizer, step + 1, log)
+    parts = _parts(mixture, objective, settings, seed, total, done, processes)
+    batches = ahead(parts) if processes.device.type == "cuda" else parts
+    keys: list[str] = ["loss", *objective.names, *WORK]
+    largest = torch.zeros((), device=processes.device)
+    telemetry.start(done)
+    try:
+        with StopSignals() as signals:
+            for step in range(done, steps):
+                begin = time.perf_counter()
+                batch = next(batches)
+                telemetry.waited += time.perf_counter() - begin
+                rate = learning_rate(settings, step, steps)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                for number, (part, work) in enumerate(batch):
+                    key = seed_sequence(DROPOUT, seed, step, number, processes.rank)
+                    torch.manual_seed(int(key.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+                    with torch.autocast(processes.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+                        loss = objective.loss(part, processes.device)
+                    loss.total.backward()  # type: ignore[no-untyped-call]
+                    telemetry.add("loss", loss.total.detach())
+                    for what, value in loss.parts.items():
+                        telemetry.add(what, value)
+                    for what, count in zip(WORK, work, strict=True):
+                        telemetry.add(what, count)
+                processes.add_gradients(parameters)
+                norm = torch.nn.utils.clip_grad_norm_(parameters, settings.max_grad_norm)
+                optimizer.step()
+                optimizer.zero_grad()
+                largest = torch.maximum(largest, norm)  # stays not finite
+                due = (step + 1) % settings.checkpoint_steps == 0
+                if (processes.device.type == "cpu" or step % 10 == 9 or due) and not torch.isfinite(largest):
+                    raise UserError(
+                        f"{name}: the gradient is not finite at step {step + 1} or shortly before; "
+                        "lower the learning rate"
+                    )
+                telemetry.step(step + 1, keys, lr=rate, grad_norm=norm)
+                wanted = processes.any(signals.came is not None) if _look(processes, step) else False
+                if (due or wanted) and step + 1 < steps:
+                    telemetry.gather(keys)
+                    if checkpoints is not None:
+                        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+                        checkpoints.save(step + 1, state | {"telemetry": telemetry.state()})
+                if wanted and step + 1 < steps:
+                    raise Preempted(f"{name}: stopped by {signals.name} at step {step + 1} of {steps}")
+    except BaseException:
+        telemetry.stop(*sys.exc_info())
+        if checkpoints is not None:
+            checkpoints.close()
+        raise
+    telemetry.stop(None)
     model.eval()
-    last = json.loads(log[-1])
-    machine = {"device": device.type, "threads": torch.get_num_threads(), "torch": torch.__version__}
-    return {"steps": steps, "examples": len(lengths), "final": last} | machine, "".join(line + "\n" for line in log)
+    if processes.first:
+        machine = {"device": processes.device.type, "threads": torch.get_num_threads(), "processes": processes.world}
+        run.summary = {"steps": steps, "examples": mixture.rows, "final": json.loads(telemetry.lines[-1])}
+        run.summary |= machine | {"torch": torch.__version__}
+        run.metrics = "".join(line + "\n" for line in telemetry.lines)
 
 
-def finish(work: Path) -> None:
-    """Remove the checkpoints of a run whose model has been written."""
-    for path in [*work.glob("*.pt"), *work.glob(".*.pt.*.tmp")]:
-        path.unlink()
-    if work.is_dir() and not any(work.iterdir()):
-        work.rmdir()
+def compile_encoder(model: Any) -> None:
+    """Compile the encoder in place, for sequences of any length."""
+    model.base_model.compile(dynamic=True)
 
 
-def _short(value: float) -> float:
-    return float(f"{value:.6g}")
+def _parts(
+    mixture: Mixture,
+    objective: Objective,
+    settings: Optimisation,
+    seed: int,
+    total: int,
+    done: int,
+    processes: Processes,
+) -> Iterator[list[tuple[Any, Work]]]:
+    for step, (rows, index) in enumerate(mixture.batches(total, done), start=done):
+        own = division(len(index), settings.micro_batch, processes)
+        yield objective.collate(rows, index, own, rng(MASKS, seed, step))
 
 
-def _step_seed(seed: int, step: int) -> int:
-    return int(np.random.SeedSequence([seed, step, 2]).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-def _checkpoint_path(
-    work: Path, settings: Optimisation, seed: int, identity: dict[str, Any], device: torch.device
-) -> Path:
-    """A name that another run, other code or other arithmetic does not share."""
-    stage = str(identity["stage"])
-    how = [code_hash(stage), torch.__version__, device.type, torch.get_num_threads()]
-    key = json.dumps([how, settings.model_dump(), seed, identity])
-    return work / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.pt"
-
-
-def _write_checkpoint(
-    path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, step: int, log: list[str]
-) -> None:
-    with atomic_path(path) as temporary:
-        torch.save(
-            {"step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict(), "log": log}, temporary
-        )
+def _look(processes: Processes, step: int) -> bool:
+    """Whether to look for a signal now: with several GPUs not in every step, since they would wait for each other."""
+    return processes.world == 1 or processes.device.type == "cpu" or step % 10 == 9
 
 
 def _resume(
-    path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
-) -> tuple[int, list[str]]:
-    if not path.is_file():
-        return 0, []
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-    except Exception as error:
-        raise UserError(
-            f"{path}: the checkpoint cannot be read ({str(error).splitlines()[0]}); delete it to start over"
-        ) from None
-    return int(state["step"]), list(state["log"])
+    checkpoints: Checkpoints | None,
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    telemetry: Telemetry,
+    processes: Processes,
+) -> int:
+    """Load the newest good checkpoint, in the first process, and give its state to the others; returns its step."""
+    done = 0
+    for step, state in checkpoints.load() if checkpoints is not None else ():
+        try:
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            telemetry.restore(state["telemetry"])
+        except (KeyError, ValueError, RuntimeError, TypeError) as error:
+            Checkpoints.refuse(f"the checkpoint of step {step} does not fit the model ({str(error).splitlines()[0]})")
+            continue
+        done = step
+        print(f"{telemetry.name}: going on after step {done}", file=sys.stderr)
+        break
+    done = int(processes.from_first(done))
+    if done and processes.world > 1:
+        state = processes.from_first((optimizer.state_dict(), telemetry.state()) if processes.first else None)
+        for tensor in [*model.parameters(), *model.buffers()]:
+            torch.distributed.broadcast(tensor.data, src=0)
+        if not processes.first:
+            optimizer.load_state_dict(state[0])
+            telemetry.restore(state[1])
+    return done
+
+
+class StopSignals:
+    """SIGTERM and SIGUSR1 (what schedulers send before they stop a job) are noted; the loop stops after its step."""
+
+    def __init__(self) -> None:
+        self.came: int | None = None
+        self._before: dict[int, Any] = {}
+
+    @property
+    def name(self) -> str:
+        return "a signal of another process" if self.came is None else signal.Signals(self.came).name
+
+    def __enter__(self) -> StopSignals:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGUSR1):
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self.came = number

@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from weam.config import read_yaml
 from weam.errors import UserError
+from weam.validation import read_yaml
 
 PUNCTUATION = {".": "stop", "。": "stop", "?": "ask", "？": "ask", "¿": "ask"}
 """Punctuation that is tagged by itself: sentence ends answer each other in all languages."""

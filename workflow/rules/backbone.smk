@@ -1,8 +1,8 @@
 """
 Backbone: the unmodified multilingual model, trained from scratch, or a copy of a real one (backbone.name_or_path).
 
-Needs: from scratch, results/models/tokenizer and results/shards/mono/manifest.json; of a real model in a local folder,
-       its files.
+Needs: from scratch, results/models/tokenizer, results/shards/mono/manifest.json and the manifests of the sources of
+       running text; of a real model in a local folder, its files.
 Makes: results/models/backbone/ (model and tokenizer).
 Rules: backbone
 """
@@ -15,10 +15,12 @@ rule backbone:
             [] if cfg.backbone.name_or_path else ["results/shards/mono/manifest.json"]
         ),
         files=backbone_files(),
+        manifests=([] if cfg.backbone.name_or_path else manifests(cfg.data.monolingual)),
     output:
         model=directory("results/models/backbone"),
     log:
-        "results/logs/backbone/backbone.log",
+        stderr="results/logs/backbone/backbone.log",
+        speed="results/logs/backbone/backbone.speed.jsonl",
     benchmark:
         "results/benchmarks/backbone/backbone.tsv"
     conda:
@@ -29,8 +31,10 @@ rule backbone:
         runtime=growing(240),
         gpu=0,
     params:
+        launch=launch,
         tokenizer=lambda wildcards, input: each("--tokenizer", input.tokenizer),
         shards=lambda wildcards, input: each("--shards", input.shards),
+        manifests=lambda wildcards, input: each("--source", input.manifests),
         settings=lambda wildcards: block(cfg.backbone),
         seed=1,
         threads=2,  # not {threads}, which -j1 lowers: the number of threads decides the last bits
@@ -39,14 +43,16 @@ rule backbone:
         code=code_hash("backbone"),
     shell:
         """
-        python -m weam backbone \
+        {params.launch} backbone \
             {params.tokenizer:q} \
             {params.shards:q} \
+            {params.manifests:q} \
             --settings {params.settings:q} \
             --seed {params.seed} \
             --threads {params.threads} \
             --device {params.device} \
             --work {params.work:q} \
+            --speed {log.speed:q} \
             --out {output.model:q} \
-            2>{log:q}
+            2>{log.stderr:q}
         """

@@ -16,9 +16,8 @@ wildcard_constraints:
     version="[A-Za-z0-9._-]+",
     lang="|".join([*cfg.languages, "multi"]),
     corpus="mono|" + "|".join(f"en-{lang}" for lang in cfg.languages),
-    system="mbert|tlm|word_align|weam",
+    system="mbert|(mlm|tlm|word_align|weam)(-joint)?",
     method="fast_align|eflomal",
-    objective="tlm|word_align|weam",
     family="qa|nli",
     setting="zero-shot|translate-train",
     task="|".join(FAMILY),
@@ -90,7 +89,7 @@ def evaluate_label(wildcards):
         {
             "setting": wildcards.setting,
             "system": wildcards.system,
-            "model_lang": "multi" if wildcards.system == "mbert" else wildcards.lang,
+            "model_lang": "multi" if shared(wildcards.system) else wildcards.lang,
             "train_lang": train_language(wildcards),
             "seeds": {
                 "pretrain": int(wildcards.pseed),
@@ -246,8 +245,8 @@ def training_sets():
 
 def training_models():
     """One fine-tuned model per set of training data: that of the first system and the first seeds."""
-    plain = cfg.systems[0] == "mbert"
-    pseed = 0 if plain else cfg.seeds.pretrain[0]
+    plain = shared(cfg.systems[0])
+    pseed = 0 if cfg.systems[0] == "mbert" else cfg.seeds.pretrain[0]
     seeds = f"seed{pseed}-{cfg.seeds.finetune[0]}"
     models = []
     for family, setting, lang in training_sets():
@@ -274,11 +273,53 @@ def task_family(wildcards):
     return getattr(cfg.finetune, FAMILY[wildcards.task])
 
 
+def joint(system):
+    return system.endswith("-joint")
+
+
+def shared(system):
+    """Whether a system is one model of all languages."""
+    return system == "mbert" or joint(system)
+
+
+def pretrain_languages(wildcards):
+    """Languages that continued pre-training learns from."""
+    return cfg.languages if joint(wildcards.system) else [wildcards.lang]
+
+
+def pretrain_shards(wildcards):
+    return [
+        f"results/shards/en-{lang}/manifest.json"
+        for lang in pretrain_languages(wildcards)
+    ]
+
+
+def pretrain_manifests(wildcards):
+    """Manifests of the sources of the pairs, for the model card."""
+    names = [
+        source
+        for lang in pretrain_languages(wildcards)
+        for source in cfg.data.parallel[lang]
+    ]
+    return manifests(dict.fromkeys(names))
+
+
+def pretrain_settings(wildcards):
+    return block(getattr(cfg.pretrain, wildcards.system.removesuffix("-joint")))
+
+
+def temperature(wildcards):
+    return each(
+        "--temperature", [cfg.pretrain.temperature] if joint(wildcards.system) else []
+    )
+
+
 def pretrained_model(wildcards):
     """Model that fine-tuning starts from."""
     if wildcards.system == "mbert":
         return "results/models/backbone"
-    return f"results/models/{wildcards.system}/{wildcards.lang}/seed{wildcards.pseed}"
+    lang = "multi" if joint(wildcards.system) else wildcards.lang
+    return f"results/models/{wildcards.system}/{lang}/seed{wildcards.pseed}"
 
 
 def finetuned_model(wildcards):
@@ -290,14 +331,15 @@ def finetuned_model(wildcards):
 def scores(wildcards):
     """Score files behind a task's table: system x setting x language x seeds.
 
-    The unmodified backbone has no seed of pre-training (0), and one zero-shot model for all languages (multi).
+    The unmodified backbone has no seed of pre-training (0). It and joint systems have one zero-shot model for all
+    languages (multi).
     """
     settings = task_family(wildcards)
     files = []
     for setting in settings.settings:
         for system in cfg.systems:
             plain = system == "mbert"
-            once = plain and setting == "zero-shot"
+            once = shared(system) and setting == "zero-shot"
             for lang in ["multi"] if once else cfg.languages:
                 for pseed in [0] if plain else cfg.seeds.pretrain:
                     for fseed in cfg.seeds.finetune:
@@ -389,10 +431,28 @@ def each(option, values):
     return [part for value in values for part in (option, value)]
 
 
+def gpus(resources):
+    """How many GPUs a job asked for: gpu=2, or gres="gpu:2", "gpu:a100:2", "gpu"."""
+    asked = [part.split(":") for part in str(resources.get("gres", "")).split(",")]
+    counts = [
+        int(parts[-1]) if parts[-1].isdigit() else 1
+        for parts in asked
+        if parts[0] == "gpu"
+    ]
+    return int(resources.get("gpu", 0) or 0) + sum(counts)
+
+
 def device(wildcards, resources):
     """A job uses a GPU if and only if it asked for one (see profiles)."""
-    asked = resources.get("gpu", 0) or "gpu" in str(resources.get("gres", ""))
-    return "auto" if asked else "cpu"
+    return "auto" if gpus(resources) else "cpu"
+
+
+def launch(wildcards, resources):
+    """The start of a training command: one process, or one for each of several GPUs."""
+    count = gpus(resources)
+    if count > 1:
+        return f"python -m torch.distributed.run --standalone --nproc-per-node={count} -m weam"
+    return "python -m weam"
 
 
 def growing(base, per_input_mb=0):

@@ -18,7 +18,8 @@ rule finetune:
             "results/finetuned/{family}/{setting}/{system}/{lang}/seed{pseed}-{fseed}"
         ),
     log:
-        "results/logs/finetune/{family}-{setting}-{system}-{lang}-seed{pseed}-{fseed}.log",
+        stderr="results/logs/finetune/{family}-{setting}-{system}-{lang}-seed{pseed}-{fseed}.log",
+        speed="results/logs/finetune/{family}-{setting}-{system}-{lang}-seed{pseed}-{fseed}.speed.jsonl",
     benchmark:
         "results/benchmarks/finetune/{family}-{setting}-{system}-{lang}-seed{pseed}-{fseed}.tsv"
     conda:
@@ -29,6 +30,7 @@ rule finetune:
         runtime=growing(240),
         gpu=0,
     params:
+        launch=launch,
         manifests=lambda wildcards, input: each("--manifest", input.manifests),
         language=train_language,
         settings=finetune_settings,
@@ -37,7 +39,7 @@ rule finetune:
         code=code_hash("finetune"),
     shell:
         """
-        python -m weam finetune \
+        {params.launch} finetune \
             --family {wildcards.family} \
             --model {input.model:q} \
             {params.manifests:q} \
@@ -47,6 +49,7 @@ rule finetune:
             --threads {threads} \
             --device {params.device} \
             --work {params.work:q} \
+            --speed {log.speed:q} \
             --out {output.model:q} \
-            2>{log:q}
+            2>{log.stderr:q}
         """

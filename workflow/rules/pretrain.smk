@@ -1,8 +1,9 @@
 """
-Pretrain: continue pre-training of the backbone on word-aligned pairs, one model per objective, language and seed.
+Pretrain: continue pre-training of the backbone on word-aligned pairs. A system is an objective (one model per language
+and seed), or <objective>-joint (one model per seed, lang multi, on a mixture of all languages).
 
-Needs: results/models/backbone, results/shards/en-{lang}/manifest.json.
-Makes: results/models/{objective}/{lang}/seed{pseed}/. Checkpoints go to results/work/pretrain/, outside the outputs.
+Needs: results/models/backbone, results/shards/en-{lang}/manifest.json, the manifests of the pairs' sources.
+Makes: results/models/{system}/{lang}/seed{pseed}/. Checkpoints go to results/work/pretrain/, outside the outputs.
 Rules: pretrain
 """
 
@@ -10,13 +11,17 @@ Rules: pretrain
 rule pretrain:
     input:
         model="results/models/backbone",
-        shards="results/shards/en-{lang}/manifest.json",
+        shards=pretrain_shards,
+        manifests=pretrain_manifests,
     output:
-        model=directory("results/models/{objective}/{lang}/seed{pseed}"),
+        model=directory("results/models/{system}/{lang}/seed{pseed}"),
     log:
-        "results/logs/pretrain/{objective}-{lang}-seed{pseed}.log",
+        stderr="results/logs/pretrain/{system}-{lang}-seed{pseed}.log",
+        speed="results/logs/pretrain/{system}-{lang}-seed{pseed}.speed.jsonl",
     benchmark:
-        "results/benchmarks/pretrain/{objective}-{lang}-seed{pseed}.tsv"
+        "results/benchmarks/pretrain/{system}-{lang}-seed{pseed}.tsv"
+    wildcard_constraints:
+        system="(mlm|tlm|word_align|weam)(-joint)?",
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -25,21 +30,29 @@ rule pretrain:
         runtime=growing(720),
         gpu=0,
     params:
-        settings=lambda wildcards: block(getattr(cfg.pretrain, wildcards.objective)),
-        work="results/work/pretrain/{objective}/{lang}/seed{pseed}",
+        launch=launch,
+        objective=lambda wildcards: wildcards.system.removesuffix("-joint"),
+        shards=lambda wildcards, input: each("--shards", input.shards),
+        temperature=temperature,
+        manifests=lambda wildcards, input: each("--source", input.manifests),
+        settings=pretrain_settings,
+        work="results/work/pretrain/{system}/{lang}/seed{pseed}",
         device=device,
         code=code_hash("pretrain"),
     shell:
         """
-        python -m weam pretrain \
-            --objective {wildcards.objective} \
+        {params.launch} pretrain \
+            --objective {params.objective} \
             --model {input.model:q} \
-            --shards {input.shards:q} \
+            {params.shards:q} \
+            {params.temperature} \
+            {params.manifests:q} \
             --settings {params.settings:q} \
             --seed {wildcards.pseed} \
             --threads {threads} \
             --device {params.device} \
             --work {params.work:q} \
+            --speed {log.speed:q} \
             --out {output.model:q} \
-            2>{log:q}
+            2>{log.stderr:q}
         """

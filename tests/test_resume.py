@@ -1,0 +1,239 @@
+"""Killed at any point and started again, a run ends with the bytes of one that was never stopped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+import torch
+
+from weam.checkpoint import Checkpoints
+from weam.cli import main
+from weam.errors import Preempted, UserError
+
+SETTINGS = {"max_steps": 24, "epochs": 20, "batch_size": 8, "micro_batch": 3, "checkpoint_steps": 4}
+PARTS = 3
+"""micro-batches of a step"""
+FILES = ("model.safetensors", "metrics.jsonl", "training.json", "README.md")
+KILL_AT = Path(__file__).parent / "kill_at.py"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("resume")
+    tiny.make(folder)
+    return folder
+
+
+def command(world: Path, name: str, objective: str = "weam", **settings: object) -> list[str]:
+    return [
+        *("pretrain", "--objective", objective, "--model", str(world / "backbone")),
+        *("--shards", str(world / "pairs" / "manifest.json"), "--settings", json.dumps(SETTINGS | settings)),
+        *("--work", str(world / name / "work"), "--out", str(world / name / "model")),
+    ]
+
+
+def contents(world: Path, name: str) -> dict[str, bytes]:
+    return {file: (world / name / "model" / file).read_bytes() for file in FILES}
+
+
+def killed(point: str, count: int, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(KILL_AT), point, str(count), *arguments], capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(world: Path) -> dict[str, dict[str, bytes]]:
+    """The files of runs that were never stopped, by objective."""
+    for objective in ("weam", "word_align"):
+        assert main(command(world, f"whole-{objective}", objective)) == 0
+    return {objective: contents(world, f"whole-{objective}") for objective in ("weam", "word_align")}
+
+
+@pytest.mark.parametrize(
+    ("point", "count", "done"),
+    [
+        ("step", 1, 0),
+        ("step", 7, 4),
+        ("step", 24, 20),
+        ("accumulation", 9 * PARTS + 2, 8),
+        ("accumulation", 12 * PARTS + 3, 12),
+        ("write", 1, 0),
+        ("write", 3, 8),
+        ("record", 1, 0),
+        ("record", 2, 4),
+        ("tidy", 1, 12),
+        ("tidy", 2, 12),
+    ],
+)
+def test_killed_and_started_again(
+    world: Path,
+    whole: dict[str, dict[str, bytes]],
+    capfd: pytest.CaptureFixture[str],
+    point: str,
+    count: int,
+    done: int,
+) -> None:
+    """``done`` are the steps of the last good checkpoint: what comes after is done again, and nothing before."""
+    name = f"{point}-{count}"
+    arguments = command(world, name)
+    assert killed(point, count, arguments).returncode == -9
+    capfd.readouterr()
+    assert main(arguments) == 0
+    said = capfd.readouterr().err
+    assert (f"going on after step {done}\n" in said) if done else "going on" not in said
+    assert "not used" not in said
+    assert contents(world, name) == whole["weam"]
+    assert not (world / name / "work").exists(), "checkpoints of a finished run are removed"
+
+
+def test_killed_again_and_again(world: Path, whole: dict[str, dict[str, bytes]]) -> None:
+    arguments = command(world, "often", "word_align")
+    for point, count in (("step", 6), ("write", 1), ("record", 1), ("accumulation", 5), ("step", 9)):
+        assert killed(point, count, arguments).returncode == -9
+    assert main(arguments) == 0
+    assert contents(world, "often") == whole["word_align"]
+
+
+@pytest.mark.parametrize("point", ["signal", "usr1"])
+def test_a_signal_writes_a_checkpoint(
+    world: Path, whole: dict[str, dict[str, bytes]], capfd: pytest.CaptureFixture[str], point: str
+) -> None:
+    arguments = command(world, point)
+    stopped = killed(point, 7, arguments)
+    name = {"signal": "SIGTERM", "usr1": "SIGUSR1"}[point]
+    assert stopped.returncode == Preempted.STATUS == 75
+    assert f"stopped by {name} at step 7 of 24; the same command goes on from there" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    assert not (world / point / "model").exists()
+    assert main(arguments) == 0
+    assert "going on after step 7\n" in capfd.readouterr().err
+    assert contents(world, point) == whole["weam"]
+
+
+def test_two_processes_are_killed_and_go_on(world: Path) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+
+    def run(name: str, point: str, count: int) -> int:
+        arguments = [str(KILL_AT), point, str(count), *command(world, name)]
+        done = subprocess.run([*torchrun, *arguments], capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0 or point != "step" or count < 100, done.stderr[-3000:]
+        return done.returncode
+
+    assert run("pair-whole", "step", 1000) == 0
+    assert run("pair", "step", 11) != 0
+    assert run("pair", "signal", 2) != 0
+    assert sorted(path.stem for path in (world / "pair" / "work").glob("*/*.json"))[-1] == "step-000000010"
+    assert run("pair", "step", 1000) == 0
+    assert contents(world, "pair") == contents(world, "pair-whole")
+
+
+def spoil_last(folder: Path, change: Any) -> None:
+    change(max(folder.glob("*/step-*.pt")), max(folder.glob("*/step-*.json")))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda file, record: file.write_bytes(file.read_bytes()[:100]), "broken, it is not what was written"),
+        (lambda file, record: flip(file), "broken, it is not what was written"),
+        (lambda file, record: file.unlink(), "missing"),
+        (lambda file, record: record.write_text("{"), "not valid JSON"),
+        (lambda file, record: record.write_text(record.read_text().replace('"run": "', '"run": "0')), "of another run"),
+    ],
+)
+def test_a_broken_or_foreign_checkpoint_is_refused_and_the_last_good_one_used(
+    world: Path,
+    whole: dict[str, dict[str, bytes]],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    change: Any,
+    message: str,
+) -> None:
+    arguments = command(world, "broken")
+    shutil.rmtree(world / "broken", ignore_errors=True)
+    assert killed("step", 15, arguments).returncode == -9
+    spoil_last(world / "broken" / "work", change)
+    capfd.readouterr()
+    assert main(arguments) == 0
+    said = capfd.readouterr().err
+    assert message in said
+    assert "the checkpoint is not used\n" in said
+    assert "going on after step 8\n" in said
+    assert contents(world, "broken") == whole["weam"]
+
+
+def flip(file: Path) -> None:
+    """Change one bit in the middle."""
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(bytes(data))
+
+
+def test_weights_that_do_not_fit_are_refused(
+    world: Path, whole: dict[str, dict[str, bytes]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A checkpoint with a right record and the wrong weights."""
+    arguments = command(world, "misfit")
+    assert killed("step", 15, arguments).returncode == -9
+    (folder,) = (world / "misfit" / "work").iterdir()
+    file = max(folder.glob("step-*.pt"))
+    state = torch.load(file, weights_only=True)
+    state["model"] = {"other": torch.zeros(1)}
+    checkpoints = Checkpoints(world / "misfit" / "work", folder.name)
+    checkpoints.save(12, state)
+    checkpoints.close()
+    capfd.readouterr()
+    assert main(arguments) == 0
+    assert "the checkpoint of step 12 does not fit the model" in capfd.readouterr().err
+    assert contents(world, "misfit") == whole["weam"]
+
+
+def test_what_defines_a_run_decides_its_checkpoints(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings, seed, data in order, temperature and code: another one never goes on from this one's checkpoint."""
+    keys: list[str] = []
+
+    class Stop(UserError):
+        pass
+
+    def note(self: Checkpoints, work: Path, key: str) -> None:
+        keys.append(key)
+        raise Stop("noted")
+
+    monkeypatch.setattr(Checkpoints, "__init__", note)
+    plain = command(world, "keys")
+    swapped = [*plain, "--shards", str(world / "pairs" / "manifest.json")]
+    variants = [
+        plain,
+        command(world, "keys", learning_rate=1e-4),
+        [*plain, "--seed", "2"],
+        swapped,
+        [*swapped, "--temperature", "2"],
+        command(world, "keys", "tlm"),
+        [*plain, "--threads", "2"],
+    ]
+    for arguments in variants:
+        assert main(arguments) == 1
+    assert main(command(world, "elsewhere")) == 1
+    monkeypatch.setattr("weam.train.code_hash", lambda command: "edited")
+    assert main(plain) == 1
+    assert keys.pop(len(variants)) == keys[0], "the folders are not part of it"
+    assert len(set(keys)) == len(keys) == len(variants) + 1
+
+
+def test_a_finished_run_clears_up_after_stopped_ones(world: Path) -> None:
+    """Checkpoints of the same work folder with other settings go, those of a run that is at work do not."""
+    assert killed("step", 9, command(world, "shared", learning_rate=1e-3)).returncode == -9
+    running = Checkpoints(world / "shared" / "work", "0" * 16)
+    assert len(list((world / "shared" / "work").iterdir())) == 2
+    assert main(command(world, "shared")) == 0
+    assert [path.name for path in (world / "shared" / "work").iterdir()] == ["0" * 16]
+    running.finish()
+    assert not (world / "shared" / "work").exists()

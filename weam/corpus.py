@@ -1,0 +1,95 @@
+"""Parquet shards as a source of examples; rows are read when their turn comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from weam.batches import Ints
+from weam.errors import UserError
+from weam.io import read_object
+from weam.shards import SCHEMA_VERSION
+from weam.subwords import Template
+
+TEXTS = {"pairs": ("source_ids", "target_ids"), "monolingual": ("ids",)}
+
+
+class Shards:
+    """The shards of a manifest (a :class:`weam.batches.Source`); only ``columns`` are read.
+
+    Raises:
+        UserError: another schema, kind or tokenizer than the caller's, or a part that is missing or was changed.
+    """
+
+    def __init__(self, manifest: str | Path, tokenizer: str, *kinds: str, columns: Sequence[str] = ()) -> None:
+        self.path = Path(manifest)
+        self.manifest = read_object(manifest)
+        if self.manifest.get("schema") != SCHEMA_VERSION:
+            raise UserError(
+                f"{manifest}: schema {self.manifest.get('schema')}, expected {SCHEMA_VERSION}; make it again"
+            )
+        self.kind = str(self.manifest["kind"])
+        if self.kind not in kinds:
+            raise UserError(f"{manifest}: holds {self.kind}, but {' or '.join(kinds)} are needed")
+        if self.manifest["tokenizer"] != tokenizer:
+            raise UserError(
+                f"{manifest}: made with another tokenizer than the model's; make the shards again with the model"
+            )
+        self.template = Template(**self.manifest["template"])
+        self.texts = TEXTS[self.kind]
+        self.columns = list(dict.fromkeys([*self.texts, *columns]))
+        self.rows = int(self.manifest["rows"])
+        if not self.rows:
+            raise UserError(f"{manifest}: has no rows; see the corpus's funnel.json for what the filters removed")
+        sizes: list[int] = []
+        self._places: list[tuple[Path, int]] = []
+        for part in self.manifest["parts"]:
+            path = self.path.parent / part["name"]
+            if not path.is_file() or path.stat().st_size != part["bytes"]:
+                raise UserError(
+                    f"{path}: missing or of another size than in {manifest}; delete the manifest to make it again"
+                )
+            try:
+                footer = pq.read_metadata(path)
+            except (pa.ArrowException, OSError) as error:
+                raise self._broken(path, error) from None
+            sizes += [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
+            self._places += [(path, group) for group in range(footer.num_row_groups)]
+        self.blocks: Ints = np.array(sizes, dtype=np.int64)
+
+    @staticmethod
+    def kind_of(manifest: str | Path) -> object:
+        """What a manifest says that its shards hold."""
+        return read_object(manifest).get("kind")
+
+    def read(self, blocks: Ints) -> pa.Table:
+        """Rows of these row groups (ascending), one after the other."""
+        groups: dict[Path, list[int]] = {}
+        for block in blocks:
+            path, group = self._places[block]
+            groups.setdefault(path, []).append(group)
+        tables = []
+        for path, numbers in groups.items():
+            try:
+                with pq.ParquetFile(path) as file:
+                    tables.append(file.read_row_groups(numbers, columns=self.columns, use_threads=False))
+            except (pa.ArrowException, OSError) as error:
+                raise self._broken(path, error) from None
+        return pa.concat_tables(tables).combine_chunks()
+
+    def longer_than(self, words: int) -> int:
+        """Number of pairs with more than ``words`` words on a side."""
+        count = 0
+        for path in dict.fromkeys(path for path, _ in self._places):
+            table = pq.read_table(path, columns=["source_words", "target_words"], use_threads=False)
+            longest = pc.max_element_wise(table.column("source_words"), table.column("target_words"))
+            count += pc.sum(pc.greater(longest, words)).as_py() or 0
+        return count
+
+    def _broken(self, path: Path, error: Exception) -> UserError:
+        return UserError(f"{path}: broken ({error}); delete {self.path} to make it again")
