@@ -52,6 +52,15 @@ def weights(world: Path, name: str) -> dict[str, torch.Tensor]:
     return load_file(world / name / "model" / "model.safetensors")
 
 
+def shrink(model: Path) -> None:
+    """Fewer embeddings than sub-words."""
+    from transformers import AutoModelForMaskedLM
+
+    other = AutoModelForMaskedLM.from_pretrained(model)
+    other.resize_token_embeddings(100)
+    other.save_pretrained(model)
+
+
 def test_schedule() -> None:
     linear = Optimisation(learning_rate=1.0, warmup=0.1)
     assert [round(learning_rate(linear, step, 100), 3) for step in (0, 9, 10, 55, 99)] == [0.1, 1.0, 1.0, 0.5, 0.011]
@@ -199,6 +208,7 @@ def test_compile_gives_the_same_loss(world: Path, tmp_path: Path, type: str) -> 
         (lambda m: (m / "config.json").write_text('{"model_type": "gpt2"}'), "model type 'gpt2'"),
         (lambda m: drop(m, "cls.predictions.transform.dense.weight"), "the weights lack cls.predictions.transform"),
         (lambda m: drop(m, "bert.encoder.layer.1.output.dense.bias"), "the weights lack bert.encoder.layer.1"),
+        (shrink, "they do not belong together"),
     ],
 )
 def test_wrong_model_folder(

@@ -73,19 +73,13 @@ def fetch(name: str, revision: str | None, out: Path) -> None:
     if revision is not None and Path(name).is_dir():
         raise UserError(f"backbone.revision {revision!r}: {name} is a local folder; set revision to null")
     where = f"backbone.name_or_path {name!r}" + (f", revision {revision!r}" if revision else "")
-    model = modeling.load_masked_lm(name, where, revision)
+    model, commit = modeling.load_masked_lm(name, where, revision)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main")
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=commit or revision or "main")
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{where}: no usable tokenizer ({modeling.first_line(error)}); add its files") from None
-    training = {"stage": "backbone", "name_or_path": name, "revision": revision}
-    training["commit"] = getattr(model.config, "_commit_hash", None)
+    training = {"stage": "backbone", "name_or_path": name, "revision": revision, "commit": commit}
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
-        vocabulary = Subwords(folder).template.vocab_size
-        if vocabulary > model.config.vocab_size:
-            raise UserError(
-                f"{where}: the tokenizer has {vocabulary} sub-words, the model {model.config.vocab_size}; "
-                "they do not belong together"
-            )
+        modeling.require_vocabulary(model, Subwords(folder), where)
         modeling.save(model, folder, out, training)

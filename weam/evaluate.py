@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
     require_finetuned(args.model, family)
     release = Release(args.manifest)
     subwords = Subwords(args.model)
-    model = modeling.load(args.model, family).to(device).eval()
+    model = modeling.load(args.model, family, subwords).to(device).eval()
     settings = read_settings(Qa, args.settings) if family == "qa" else read_settings(Nli, args.settings)
     score_cells = _qa_cells if isinstance(settings, Qa) else _nli_cells
     cells, predictions = score_cells(args, release, model, subwords, settings, device)

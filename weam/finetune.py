@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
             print(f"finetune {args.family} {args.language}: examples: {report}", file=sys.stderr)
         subwords = Subwords(args.model)
         torch.manual_seed(args.seed)
-        model = modeling.load(args.model, args.family).to(group.device)
+        model = modeling.load(args.model, args.family, subwords).to(group.device)
         modeling.require_positions(model, settings.max_length, f"finetune.{args.family}.max_length")
         objective: Any
         if isinstance(settings, Qa):

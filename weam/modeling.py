@@ -65,13 +65,14 @@ def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def load(folder: str | Path, head: Head) -> Any:
+def load(folder: str | Path, head: Head, subwords: Subwords | None = None) -> Any:
     """Load a model with the given head; a head that the folder does not hold is initialised (seed before calling).
 
-    Only safetensors are read: nothing is unpickled.
+    Only safetensors are read: nothing is unpickled. ``subwords`` is the folder's tokenizer.
 
     Raises:
-        UserError: not a model folder, weights missing or broken, or neither a bert nor an xlm-roberta model.
+        UserError: not a model folder, weights missing or broken, neither a bert nor an xlm-roberta model, or fewer
+            embeddings than the tokenizer has sub-words.
     """
     folder = Path(folder)
     if not (folder / "config.json").is_file():
@@ -82,21 +83,45 @@ def load(folder: str | Path, head: Head) -> Any:
     if not (folder / "model.safetensors").is_file():
         raise UserError(f"{folder}: no model.safetensors; convert the weights to safetensors or fetch them again")
     extra = {"id2label": dict(enumerate(NLI_LABELS)), "label2id": {n: i for i, n in enumerate(NLI_LABELS)}}
-    return _load(_classes(kind)[head], folder, str(folder), head, **(extra if head == "nli" else {}))
+    model = _load(_classes(kind)[head], folder, str(folder), head, **(extra if head == "nli" else {}))
+    if subwords is not None:
+        require_vocabulary(model, subwords, str(folder))
+    return model
 
 
-def load_masked_lm(name: str, where: str, revision: str | None) -> Any:
-    """Load a masked language model from a folder or the hub; ``where`` begins the sentence of an error."""
+def require_vocabulary(model: Any, subwords: Subwords, where: str) -> None:
+    """Refuse a tokenizer with sub-words that the model has no embedding of; ``where`` begins the sentence.
+
+    A few embeddings may be left over (padding); half of them are not: Transformers makes an empty tokenizer where the
+    files of one are missing.
+    """
+    size = subwords.tokenizer.get_vocab_size()
+    if not size <= model.config.vocab_size <= 2 * size:
+        raise UserError(
+            f"{where}: the tokenizer has {size} sub-words, the model {model.config.vocab_size}; "
+            "they do not belong together"
+        )
+
+
+def load_masked_lm(name: str, where: str, revision: str | None) -> tuple[Any, str | None]:
+    """Load a masked language model from a folder or the hub, and say its commit there (None of a folder).
+
+    ``where`` begins the sentence of an error.
+    """
     from transformers import AutoConfig
+    from transformers.utils import cached_file, hub
 
     at = {"revision": revision} if revision else {}
     try:
-        kind = AutoConfig.from_pretrained(name, **at).model_type
+        config = AutoConfig.from_pretrained(name, **at)
+        commit = None if Path(name).is_dir() else hub.extract_commit_hash(cached_file(name, "config.json", **at), None)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{where}: cannot be loaded ({first_line(error)}); check the name or the folder") from None
-    if kind not in ("bert", "xlm-roberta"):
-        raise UserError(f"{where}: model type {kind!r}; use bert or xlm-roberta")
-    return _load(_classes(kind)["masked_lm"], name, where, "masked_lm", **at)
+    if config.model_type not in ("bert", "xlm-roberta"):
+        raise UserError(f"{where}: model type {config.model_type!r}; use bert or xlm-roberta")
+    if commit:  # the weights of the same commit, whatever happens to the branch meanwhile
+        at = {"revision": commit}
+    return _load(_classes(config.model_type)["masked_lm"], name, where, "masked_lm", **at), commit
 
 
 def _load(kind: Any, name: str | Path, where: str, head: Head, **options: Any) -> Any:

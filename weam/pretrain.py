@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
     with processes(args.device, args.threads) as group:
         subwords = Subwords(args.model)
         torch.manual_seed(args.seed)
-        model = modeling.load(args.model, "masked_lm").to(group.device)
+        model = modeling.load(args.model, "masked_lm", subwords).to(group.device)
         objective: Any = make_objective(args.objective, model, subwords, settings)
         columns = objective.columns if kinds == {"pairs"} else ()
         allowed = ("pairs", "monolingual") if args.objective == "mlm" else ("pairs",)
