@@ -7,6 +7,7 @@ work is divided. Shapes: B sequences, L positions of the longest, N = B * L; pos
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -110,7 +111,7 @@ def mask(
     positions = places[hit]
     labels = inputs.ids.reshape(-1)[positions]
     how = generator.random(len(positions))
-    allowed = np.setdiff1d(np.arange(template.vocab_size), template.special)
+    allowed = _ordinary(template.vocab_size, tuple(template.special))
     random_ids = allowed[generator.integers(len(allowed), size=len(positions))]
     share = settings.mask_token_share
     hidden = np.where(
@@ -119,6 +120,12 @@ def mask(
     ids = inputs.ids.copy()
     ids.reshape(-1)[positions] = hidden
     return Masks(chosen.reshape(inputs.ids.shape), inputs.ids, inputs._replace(ids=ids))
+
+
+@cache
+def _ordinary(vocabulary: int, special: tuple[int, ...]) -> Ints:
+    """Ids that a random token may have."""
+    return np.setdiff1d(np.arange(vocabulary), special)
 
 
 class Edges(NamedTuple):

@@ -109,12 +109,14 @@ def load_masked_lm(name: str, where: str, revision: str | None) -> tuple[Any, st
     ``where`` begins the sentence of an error.
     """
     from transformers import AutoConfig
-    from transformers.utils import cached_file, hub
+    from transformers.utils import hub
 
     at = {"revision": revision} if revision else {}
     try:
         config = AutoConfig.from_pretrained(name, **at)
-        commit = None if Path(name).is_dir() else hub.extract_commit_hash(cached_file(name, "config.json", **at), None)
+        commit = (
+            None if Path(name).is_dir() else hub.extract_commit_hash(hub.cached_file(name, "config.json", **at), None)
+        )
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{where}: cannot be loaded ({first_line(error)}); check the name or the folder") from None
     if config.model_type not in ("bert", "xlm-roberta"):

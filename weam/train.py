@@ -174,8 +174,7 @@ def train(
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 for number, (part, work) in enumerate(batch):
-                    key = seed_sequence(DROPOUT, seed, step, number, processes.rank)
-                    torch.manual_seed(int(key.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+                    _seed_dropout(processes.device, seed_sequence(DROPOUT, seed, step, number, processes.rank))
                     with torch.autocast(processes.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
                         loss = objective.loss(part, processes.device)
                     loss.total.backward()  # type: ignore[no-untyped-call]
@@ -216,6 +215,15 @@ def train(
         run.summary = {"steps": steps, "examples": mixture.rows, "final": json.loads(telemetry.lines[-1])}
         run.summary |= machine | {"torch": torch.__version__}
         run.metrics = "".join(line + "\n" for line in telemetry.lines)
+
+
+def _seed_dropout(device: torch.device, key: np.random.SeedSequence) -> None:
+    """As torch.manual_seed, which looks at every kind of device and takes a millisecond."""
+    seed = int(key.generate_state(1, np.uint64)[0] >> np.uint64(1))
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
 
 
 def compile_encoder(model: Any) -> None:
