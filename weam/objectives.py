@@ -228,6 +228,9 @@ class WordAlignment:
     def __init__(self, model: Any, template: Template, settings: WordAlign) -> None:
         self.model, self.template, self.settings = model, template, settings
         self.frozen = copy.deepcopy(model.base_model).eval().requires_grad_(False)
+        encoder = {id(parameter) for parameter in model.base_model.parameters()}
+        for parameter in model.parameters():  # the prediction head has no part in this
+            parameter.requires_grad_(id(parameter) in encoder)
         self.flops = Flops(model.config)
 
     def collate(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,19 +50,15 @@ class Processes:
         dist.broadcast_object_list(values, src=0, device=self.device if self.device.type == "cuda" else None)
         return values[0]
 
-    def add_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Replace gradients by their sums; a parameter that no process has a gradient of keeps none."""
-        if self.world == 1:
-            return
-        every = list(parameters)
-        there = self.add(torch.tensor([p.grad is not None for p in every], dtype=torch.float32, device=self.device))
-        kept = [p for p, some in zip(every, there.tolist(), strict=True) if some]
+    def add_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+        """Replace gradients by their sums; where there is none (of an empty part), it is 0."""
         bucket: list[torch.Tensor] = []
-        for number, parameter in enumerate(kept):
+        for number, parameter in enumerate(parameters):
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             bucket.append(parameter.grad)
-            if number + 1 == len(kept) or sum(g.numel() for g in bucket) >= BUCKET:
+            last = number + 1 == len(parameters)
+            if self.world > 1 and (last or sum(g.numel() for g in bucket) >= BUCKET):
                 flat = self.add(torch.cat([g.reshape(-1) for g in bucket]))
                 pieces = torch.split(flat, [g.numel() for g in bucket])
                 for gradient, values in zip(bucket, pieces, strict=True):

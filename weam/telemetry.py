@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import torch
 
 from weam.errors import UserError
+from weam.objectives import Work
 from weam.processes import Processes
 from weam.progress import Progress
 
 LOG_STEPS = 10
 """Steps per line; a line's losses are means over them."""
-WORK = ("examples", "tokens", "rows", "flops")
+WORK = Work._fields
 
 
 class Telemetry:
@@ -38,6 +40,7 @@ class Telemetry:
         self.name, self.unit, self.steps, self.processes, self.peak = name, unit, steps, processes, peak
         self.lines: list[str] = []
         self.sums: dict[str, torch.Tensor] = {}
+        self.work = dict.fromkeys(WORK, 0.0)
         self.totals = dict.fromkeys(WORK, 0.0)
         self.waited = 0.0
         self._speed_path, self._board_path = speed, tensorboard
@@ -49,12 +52,13 @@ class Telemetry:
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint; call :meth:`gather` before."""
-        return {"lines": self.lines, "sums": self.sums, "totals": self.totals}
+        return {"lines": self.lines, "sums": self.sums, "work": self.work, "totals": self.totals}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.lines, self.totals = list(state["lines"]), dict(state["totals"])
         if self.processes.first:
             self.sums = {key: value.to(self.processes.device) for key, value in state["sums"].items()}
+            self.work = dict(state["work"])
 
     def start(self, done: int) -> None:
         self._begin = self._since = time.perf_counter()
@@ -76,35 +80,43 @@ class Telemetry:
             if writer is not None:
                 writer.close()
 
-    def add(self, key: str, value: torch.Tensor | float) -> None:
-        """Add to a sum of this process; losses are shares of the batch's loss."""
-        if not isinstance(value, torch.Tensor):
-            value = torch.tensor(value, dtype=torch.float64, device=self.processes.device)
-        before = self.sums.get(key)
-        self.sums[key] = value.double() if before is None else before + value
+    def add(self, losses: dict[str, torch.Tensor], work: Work) -> None:
+        """Add a part of a batch: shares of the batch's losses, and its work. Nothing here waits for a GPU."""
+        for key, value in losses.items():
+            before = self.sums.get(key)
+            self.sums[key] = value.double() if before is None else before + value
+        for key, count in zip(WORK, work, strict=True):
+            self.work[key] += count
 
-    def gather(self, keys: list[str]) -> None:
-        """Sums over all processes, in the first one; the others start again from 0. ``keys`` are those of all."""
+    def gather(self, keys: Sequence[str]) -> None:
+        """Sums over all processes, in the first one; the others start again from 0. ``keys`` are the losses of all."""
         if self.processes.world == 1:
             return
         zero = torch.zeros((), dtype=torch.float64, device=self.processes.device)
-        values = self.processes.add(torch.stack([self.sums.get(key, zero) for key in keys]))
-        self.sums = dict(zip(keys, values.unbind(), strict=True)) if self.processes.first else {}
+        work = torch.tensor(list(self.work.values()), dtype=torch.float64, device=zero.device)
+        values = self.processes.add(torch.cat([torch.stack([self.sums.get(key, zero) for key in keys]), work]))
+        self._clear()
+        if self.processes.first:
+            self.sums = dict(zip(keys, values[: len(keys)].unbind(), strict=True))
+            self.work = dict(zip(WORK, values[len(keys) :].tolist(), strict=True))
 
-    def step(self, step: int, keys: list[str], **now: float | torch.Tensor) -> None:
+    def _clear(self) -> None:
+        self.sums, self.work = {}, dict.fromkeys(WORK, 0.0)
+
+    def step(self, step: int, keys: Sequence[str], **now: float | torch.Tensor) -> None:
         """Step ``step`` (from 1) is done; ``now`` are values of this step that every process has."""
         if step % LOG_STEPS == 0 or step in (1, self.steps):
             self.gather(keys)
             if self.processes.first:
                 self._log(step, {key: float(value) for key, value in now.items()})
-            self.sums = {}
+            self._clear()
         if self._progress is not None:
             self._progress.step()
 
     def _log(self, step: int, now: dict[str, float]) -> None:
         sums = {key: value.item() for key, value in self.sums.items()}
         last = json.loads(self.lines[-1])["step"] if self.lines else 0
-        work = {key: sums.pop(key, 0.0) for key in WORK}
+        work = self.work
         for key, value in work.items():
             self.totals[key] += value
         losses = {key: value / (step - last) for key, value in sums.items()}

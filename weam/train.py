@@ -31,7 +31,7 @@ from weam.errors import Preempted, UserError
 from weam.flops import measured_peak
 from weam.objectives import Objective, Work
 from weam.processes import Processes
-from weam.telemetry import WORK, Telemetry
+from weam.telemetry import Telemetry
 
 
 def add_device_arguments(parser: argparse.ArgumentParser) -> None:
@@ -161,7 +161,7 @@ def train(
     model.train()
     parts = _parts(mixture, objective, settings, seed, total, done, processes)
     batches = ahead(parts) if processes.device.type == "cuda" else parts
-    keys: list[str] = ["loss", *objective.names, *WORK]
+    keys = ["loss", *objective.names]
     largest = torch.zeros((), device=processes.device)
     telemetry.start(done)
     try:
@@ -178,11 +178,7 @@ def train(
                     with torch.autocast(processes.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
                         loss = objective.loss(part, processes.device)
                     loss.total.backward()  # type: ignore[no-untyped-call]
-                    telemetry.add("loss", loss.total.detach())
-                    for what, value in loss.parts.items():
-                        telemetry.add(what, value)
-                    for what, count in zip(WORK, work, strict=True):
-                        telemetry.add(what, count)
+                    telemetry.add({"loss": loss.total.detach()} | loss.parts, work)
                 processes.add_gradients(parameters)
                 norm = torch.nn.utils.clip_grad_norm_(parameters, settings.max_grad_norm)
                 optimizer.step()
