@@ -3,7 +3,7 @@
 Points: ``step`` (before the COUNT-th optimiser step), ``accumulation`` (before the COUNT-th backward pass),
 ``write`` (in the middle of the COUNT-th checkpoint's file), ``record`` (between it and its record), ``tidy`` (before
 the COUNT-th removal of a file of an old one), ``signal`` (SIGTERM to itself before the COUNT-th optimiser step),
-``usr1`` (the same with SIGUSR1).
+``usr1`` (the same with SIGUSR1), ``slow`` (the same in the second process alone, while checkpoints take 10 seconds).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,12 @@ def main() -> int:
     elif point in ("signal", "usr1"):
         number = signal.SIGTERM if point == "signal" else signal.SIGUSR1
         torch.optim.AdamW.step = at(step, lambda *args: os.kill(os.getpid(), number))  # type: ignore[method-assign]
+    elif point == "slow":
+        if os.environ["RANK"] == "1":
+            action = lambda *args: os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731
+            torch.optim.AdamW.step = at(step, action)  # type: ignore[method-assign]
+        save = torch.save
+        torch.save = lambda *args: (time.sleep(10), save(*args))
     elif point == "accumulation":
         torch.Tensor.backward = at(torch.Tensor.backward, kill)  # type: ignore[method-assign]
     elif point == "write":

@@ -13,7 +13,7 @@ import torch
 
 from weam import head, modeling
 from weam.batches import Rows
-from weam.collate import MaskedBatch, masked_part, pair_edges
+from weam.collate import Edges, MaskedBatch, masked_part, pair_edges
 from weam.config import Masking, Mlm, Tlm, Weam, WordAlign
 from weam.corpus import Shards
 from weam.flops import Flops
@@ -247,6 +247,32 @@ def test_no_masked_rows_is_no_loss(world: World) -> None:
     assert not any(gradient.any() for gradient in gradients(world.model))
 
 
+def test_gradients_repeat_with_several_threads(world: World) -> None:
+    """Partners that many sub-words receive from get their gradients in one order."""
+    batch = with_edges([(i % 9, 9 + i % 3) for i in range(9)], 12, "mean")
+    batch = batch._replace(
+        edges=Edges(
+            np.arange(2000) % 12,
+            np.sort(np.arange(20_000) % 2000),
+            np.arange(20_000) % 7,
+            np.ones(20_000, dtype=np.float32),
+        )
+    )
+    batch = batch._replace(edges=batch.edges._replace(aligned=np.arange(2000)))
+    threads, slopes = torch.get_num_threads(), []
+    try:
+        torch.set_num_threads(4)
+        for _ in range(20):
+            vectors = torch.linspace(0, 1, 12 * 64).reshape(12, 64).requires_grad_()
+            weights = torch.linspace(-1, 1, 2000 * 64).reshape(2000, 64)
+            (exchanged(vectors, batch, CPU) * weights).sum().backward()
+            assert vectors.grad is not None
+            slopes.append(vectors.grad)
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(slope, slopes[0]) for slope in slopes)
+
+
 @pytest.mark.parametrize("objective", ["mlm", "tlm", "weam"])
 def test_masks(world: World, objective: str) -> None:
     index = np.arange(world.rows.count)
@@ -313,14 +339,17 @@ def test_whole_words_are_masked(world: World, objective: str) -> None:
     assert np.mean(shares) == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(len(shares)))
 
 
-def test_lambda_zero_is_tlm_bit_for_bit(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "more", ["", ', "mask_unit": "word", "micro_batch": 3', ', "precision": "bf16"'], ids=["default", "words", "bf16"]
+)
+def test_lambda_zero_is_tlm_bit_for_bit(tmp_path: Path, more: str) -> None:
     from weam.cli import main
 
     backbone = tiny.make(tmp_path)
     common = ["--model", str(backbone), "--shards", str(tmp_path / "pairs" / "manifest.json"), "--seed", "3"]
-    settings = '{"max_steps": 6, "batch_size": 8%s}'
+    settings = '{"max_steps": 6, "batch_size": 8%s%s}'
     for objective, extra in (("tlm", ""), ("weam", ', "cross_weight": 0')):
-        arguments = [*common, "--settings", settings % extra, "--work", str(tmp_path / "w")]
+        arguments = [*common, "--settings", settings % (more, extra), "--work", str(tmp_path / "w")]
         assert main(["pretrain", "--objective", objective, *arguments, "--out", str(tmp_path / objective)]) == 0
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("tlm", "weam")]
     assert weights[0] == weights[1]

@@ -130,7 +130,7 @@ def test_two_processes_are_killed_and_go_on(world: Path) -> None:
     assert run("pair-whole", "step", 1000) == 0
     assert run("pair", "step", 11) != 0
     assert run("pair", "signal", 2) != 0
-    assert sorted(path.stem for path in (world / "pair" / "work").glob("*/*.json"))[-1] == "step-000000010"
+    assert sorted(path.stem for path in (world / "pair" / "work").glob("*/*.json"))[-1] == "step-000000011"
     assert run("pair", "step", 1000) == 0
     assert contents(world, "pair") == contents(world, "pair-whole")
 
@@ -180,19 +180,22 @@ def flip(file: Path) -> None:
 def test_weights_that_do_not_fit_are_refused(
     world: Path, whole: dict[str, dict[str, bytes]], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A checkpoint with a right record and the wrong weights."""
+    """Checkpoints with a right record and, nearly all of them, the right weights: nothing of them is taken."""
     arguments = command(world, "misfit")
     assert killed("step", 15, arguments).returncode == -9
-    (folder,) = (world / "misfit" / "work").iterdir()
-    file = max(folder.glob("step-*.pt"))
-    state = torch.load(file, weights_only=True)
-    state["model"] = {"other": torch.zeros(1)}
+    (folder,) = (path for path in (world / "misfit" / "work").iterdir() if path.is_dir())
     checkpoints = Checkpoints(world / "misfit" / "work", folder.name)
-    checkpoints.save(12, state)
+    for step in (8, 12):
+        state = torch.load(folder / f"step-{step:09d}.pt", weights_only=True)
+        state["model"] = dict(state["model"]) | {"bert.embeddings.LayerNorm.bias": torch.zeros(1)}
+        checkpoints.save(step, state)
     checkpoints.close()
     capfd.readouterr()
     assert main(arguments) == 0
-    assert "the checkpoint of step 12 does not fit the model" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "the checkpoint of step 12 does not fit the model (other weights)" in said
+    assert "the checkpoint of step 8 does not fit" in said
+    assert "going on" not in said
     assert contents(world, "misfit") == whole["weam"]
 
 
@@ -228,12 +231,41 @@ def test_what_defines_a_run_decides_its_checkpoints(world: Path, monkeypatch: py
     assert len(set(keys)) == len(keys) == len(variants) + 1
 
 
+def test_the_model_is_part_of_what_defines_a_run(world: Path, tmp_path: Path) -> None:
+    """Not its weights alone: another rate of dropout does not go on from this run's checkpoints."""
+    shutil.copytree(world / "backbone", tmp_path / "backbone")
+    config = json.loads((tmp_path / "backbone" / "config.json").read_text()) | {"hidden_dropout_prob": 0.5}
+    assert killed("step", 9, command(world, "dropout")).returncode == -9
+    (tmp_path / "backbone" / "config.json").write_text(json.dumps(config))
+    arguments = command(world, "dropout")
+    arguments[arguments.index("--model") + 1] = str(tmp_path / "backbone")
+    assert killed("step", 1, arguments).returncode == -9
+    assert len([path for path in (world / "dropout" / "work").iterdir() if path.is_dir()]) == 2
+
+
 def test_a_finished_run_clears_up_after_stopped_ones(world: Path) -> None:
-    """Checkpoints of the same work folder with other settings go, those of a run that is at work do not."""
+    """Checkpoints of the same work folder with other settings go; what is not ours stays."""
     assert killed("step", 9, command(world, "shared", learning_rate=1e-3)).returncode == -9
-    running = Checkpoints(world / "shared" / "work", "0" * 16)
-    assert len(list((world / "shared" / "work").iterdir())) == 2
+    notes = world / "shared" / "work" / "notes"
+    notes.mkdir()
     assert main(command(world, "shared")) == 0
-    assert [path.name for path in (world / "shared" / "work").iterdir()] == ["0" * 16]
-    running.finish()
-    assert not (world / "shared" / "work").exists()
+    assert [path.name for path in (world / "shared" / "work").iterdir()] == ["notes"]
+
+
+def test_a_work_folder_that_has_gone_loses_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoints = Checkpoints(tmp_path / "work", "0" * 16)
+    shutil.rmtree(tmp_path / "work")
+    checkpoints.finish()
+    assert "cannot be cleared up" in capsys.readouterr().err
+
+
+def test_a_slow_checkpoint_of_one_process_is_waited_for(world: Path) -> None:
+    """The signal comes to the second process alone, and the first takes its time to write."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    arguments = [str(KILL_AT), "slow", "3", *command(world, "slow")]
+    done = subprocess.run([*torchrun, *arguments], capture_output=True, text=True, timeout=300)
+    assert done.returncode != 0
+    assert "the same command goes on from there" in done.stderr
+    (record,) = (world / "slow" / "work").glob("*/*.json")
+    assert json.loads(record.read_text())["step"] == 4, "the step after the one in which the signal came"
+    assert not list((world / "slow" / "work").glob("*/.*"))

@@ -18,7 +18,7 @@ from weam.corpus import Shards
 from weam.errors import UserError
 from weam.io import sha256
 from weam.objectives import MaskedPrediction
-from weam.processes import processes
+from weam.processes import processes, rank
 from weam.settings import read_settings
 from weam.subwords import Subwords
 from weam.train import Run, add_training_arguments, train
@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     settings = read_settings(Backbone, args.settings)
     if settings.name_or_path is not None:
-        fetch(settings.name_or_path, settings.revision, args.out)
+        if not rank():
+            fetch(settings.name_or_path, settings.revision, args.out)
         return
     if args.tokenizer is None or args.shards is None:
         raise UserError("training from scratch needs --tokenizer and --shards; or set backbone.name_or_path")

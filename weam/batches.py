@@ -7,6 +7,7 @@ random order. Several sources are mixed row by row. Rows of similar length come 
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -155,7 +156,7 @@ class Stream:
             self._epoch, self._window = epoch, -1
         window = int(np.searchsorted(self._starts, place, side="right")) - 1
         if window != self._window:
-            self._table = None  # before the next one is read: there is never more than one
+            self._table = None
             table = self.source.read(self._groups[window])
             order = rng(ROWS, self.seed, self.number, epoch, window).permutation(table.num_rows)
             self._table, self._window = table.take(order), window
@@ -175,20 +176,28 @@ class Mixture:
         shares = (sizes / max(sizes.sum(), 1)) ** (1 / temperature)
         self.shares = shares / max(shares.sum(), 1e-300)
 
-    def batches(self, total: int, first: int = 0) -> Iterator[tuple[Rows, Ints]]:
-        """Batches of ``total`` rows, from batch ``first`` on, as rows and the places of the batch's examples in them.
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch: as many rows as all sources have; one batch may be smaller than the others."""
+        return -(-self.rows // self.batch_size)
 
-        The places are in order of the examples' lengths. All batches but one of the last chunk are full.
+    def batches(self, first: int = 0) -> Iterator[tuple[Rows, Ints]]:
+        """Batches without end, from batch ``first`` on, as rows and the places of the batch's examples in them.
+
+        The places are in order of the examples' lengths. A single source gives every row once per epoch.
         """
         streams = [Stream(source, self.seed, number) for number, source in enumerate(self.sources)]
         size = self.batch_size * CHUNK_BATCHES
+        chunks = -(-self.rows // size)
         offsets = np.zeros(len(streams), dtype=np.int64)
-        for chunk in range(-(-total // size)):
-            count = min(size, total - chunk * size)
+        for chunk in itertools.count():
+            epoch, place = divmod(chunk, chunks)
+            begin = epoch * self.steps + place * CHUNK_BATCHES
+            count = min(size, self.rows - place * size)
             counts = np.array([count])
             if len(streams) > 1:
                 counts = rng(MIXTURE, self.seed, chunk).multinomial(count, self.shares)
-            if (chunk + 1) * CHUNK_BATCHES > first:
+            if begin - (-count // self.batch_size) > first:
                 pieces = [
                     piece
                     for stream, start, part in zip(streams, offsets, counts, strict=True)
@@ -196,7 +205,7 @@ class Mixture:
                 ]
                 rows = Rows(pa.concat_tables(pieces).combine_chunks())
                 del pieces
-                yield from self._cut(rows, chunk, first - chunk * CHUNK_BATCHES)
+                yield from self._cut(rows, chunk, first - begin)
             offsets += counts
 
     def _cut(self, rows: Rows, chunk: int, skip: int) -> Iterator[tuple[Rows, Ints]]:

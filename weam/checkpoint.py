@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
 import socket
@@ -24,7 +25,7 @@ KEEP = 2
 class Checkpoints:
     """Folder ``work/<key>`` with ``step-*.pt`` and, written after it, the record ``step-*.json`` that makes it valid.
 
-    ``key`` is a hash of what defines the run. The folder is locked as long as the process lives.
+    ``key`` is a hash of what defines the run. The work folder is locked as long as the process lives.
 
     Raises:
         UserError: another process has the lock.
@@ -32,23 +33,19 @@ class Checkpoints:
 
     def __init__(self, work: Path, key: str) -> None:
         self.work, self.key, self.folder = work, key, work / key
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self.folder)
-        if self._lock is None:
-            raise UserError(
-                f"{self.folder}: another process trains this run ({_owner(self.folder)}); "
-                "wait for it, or stop it and start this command again"
-            )
+        self._lock = _lock(work)
+        self.folder.mkdir(exist_ok=True)
 
     def save(self, step: int, state: dict[str, Any]) -> None:
         """Write the state after ``step`` steps; then remove all but the last :data:`KEEP`."""
         path = self.folder / f"step-{step:09d}.pt"
         with atomic_path(path) as temporary:
-            with open(temporary, "wb") as file:
-                torch.save(state, file)
-                file.flush()
-                os.fsync(file.fileno())
-            record = {"run": self.key, "step": step, "bytes": temporary.stat().st_size, "sha256": sha256(temporary)}
+            with open(temporary, "wb") as stream:
+                file = _Hashing(stream)
+                torch.save(state, file)  # type: ignore[arg-type]
+                stream.flush()
+                os.fsync(stream.fileno())
+            record = {"run": self.key, "step": step, "bytes": temporary.stat().st_size, "sha256": file.hexdigest()}
         write_json(path.with_suffix(".json"), record)
         for old in self._records()[KEEP:]:
             old.unlink()
@@ -69,23 +66,20 @@ class Checkpoints:
         print(f"{reason}; the checkpoint is not used", file=sys.stderr)
 
     def finish(self) -> None:
-        """Remove the checkpoints of this run, and those that other runs, not running now, left in the work folder."""
-        self._unlock()
-        for folder in [path for path in self.work.iterdir() if (path / "lock").is_file()]:
-            lock = _lock(folder)
-            if lock is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-                lock.close()
-        with contextlib.suppress(OSError):  # not empty
+        """Remove all checkpoints of the work folder, those of earlier runs with other settings too."""
+        try:
+            for folder in [path for path in self.work.iterdir() if _is_run(path)]:
+                shutil.rmtree(folder)
+            (self.work / LOCK).unlink(missing_ok=True)
+        except OSError as error:  # the model is written: that counts
+            print(f"{self.work}: cannot be cleared up ({error.strerror}); remove it", file=sys.stderr)
+        self.close()
+        with contextlib.suppress(OSError):  # not there, or with files of somebody else
             self.work.rmdir()
 
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
-
     def close(self) -> None:
-        self._unlock()
+        """Give the lock back."""
+        self._lock.close()
 
     def _records(self) -> list[Path]:
         return sorted(self.folder.glob("step-*.json"), reverse=True)
@@ -105,22 +99,52 @@ class Checkpoints:
         return int(record["step"]), dict(state)
 
 
-def _lock(folder: Path) -> IO[str] | None:
-    """An open file that holds the lock of a folder; None if another process has it."""
-    file = open(folder / "lock", "a+", encoding="utf-8")  # noqa: SIM115 - open as long as it is locked
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    except OSError as error:  # a file system without locks
-        print(f"{folder}: cannot be locked ({error.strerror}); start no second run of it", file=sys.stderr)
+class _Hashing:
+    """A file that is hashed while it is written."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self._digest = stream, hashlib.sha256()
+
+    def write(self, data: Any) -> int:
+        self._digest.update(data)
+        return self._stream.write(data)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
+
+
+LOCK = "lock"
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a folder is one of checkpoints, by its name."""
+    return path.is_dir() and len(path.name) == 16 and set(path.name) <= set("0123456789abcdef")
+
+
+def _lock(work: Path) -> IO[str]:
+    """Lock a work folder, which is made if need be; the lock lasts as long as the file is open."""
+    while True:
+        work.mkdir(parents=True, exist_ok=True)
+        file = open(work / LOCK, "a+", encoding="utf-8")  # noqa: SIM115 - open as long as it is locked
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise UserError(
+                f"{work}: another process trains here ({file.read() or 'unknown'}); "
+                "wait for it, or stop it and start this command again"
+            ) from None
+        except OSError as error:  # a file system without locks
+            print(f"{work}: cannot be locked ({error.strerror}); start no second run here", file=sys.stderr)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(work / LOCK)):
+                break
+        file.close()  # a finished run has just removed it
     file.truncate(0)
     job = os.environ.get("SLURM_JOB_ID")
     file.write(f"process {os.getpid()} on {socket.gethostname()}" + (f", Slurm job {job}" if job else ""))
     file.flush()
     return file
-
-
-def _owner(folder: Path) -> str:
-    return (folder / "lock").read_text(encoding="utf-8") or "unknown"

@@ -159,13 +159,13 @@ class MaskedBatch(NamedTuple):
     """masked sub-words of the global batch"""
 
 
-def masked_part(masks: Masks, rows: Ints, edges: Edges = NO_EDGES) -> MaskedBatch:
+def masked_part(masks: Masks, rows: Ints) -> MaskedBatch:
     """The sequences ``rows`` of a masked batch."""
     inputs = masks.inputs.part(rows)
     width = inputs.ids.shape[1]
     positions = np.flatnonzero(masks.chosen[rows, :width])
     labels = masks.labels[rows, :width].reshape(-1)[positions]
-    return MaskedBatch(inputs, positions, labels, edges, int(np.count_nonzero(masks.chosen)))
+    return MaskedBatch(inputs, positions, labels, NO_EDGES, int(np.count_nonzero(masks.chosen)))
 
 
 def pair_edges(layout: Layout, links: tuple[Ragged, Ragged], batch: MaskedBatch, rows: Ints, exchange: str) -> Edges:

@@ -15,14 +15,13 @@ from weam.errors import UserError
 from weam.io import atomic_path, read_object, write_json
 from weam.metrics import nli as nli_metric
 from weam.metrics import qa as qa_metric
-from weam.processes import set_device
+from weam.processes import add_device_arguments, set_device
 from weam.progress import Progress
 from weam.readers import Release
 from weam.readers import nli as nli_reader
 from weam.readers import qa as qa_reader
 from weam.settings import read_settings
 from weam.subwords import Subwords
-from weam.train import add_device_arguments
 
 METRIC: dict[str, Literal["mlqa", "squad"]] = {"mlqa": "mlqa", "xquad": "squad"}
 

@@ -31,11 +31,10 @@ from weam.collate import MaskedBatch, lay_out, mask, masked_part, pair_edges
 from weam.corpus import Shards
 from weam.errors import UserError
 from weam.objectives import encode, exchanged, tensor
-from weam.processes import set_device
+from weam.processes import add_device_arguments, set_device
 from weam.readers import decode_lines
 from weam.shards import Link, project, read_links, truncated_lengths, words_of_subwords
 from weam.subwords import Subwords, Template
-from weam.train import add_device_arguments
 
 WIDTH = 100
 """Columns that lists of tokens and links are wrapped to."""

@@ -129,7 +129,9 @@ def load_masked_lm(name: str, where: str, revision: str | None) -> tuple[Any, st
 def _load(kind: Any, name: str | Path, where: str, head: Head, **options: Any) -> Any:
     _quiet()
     try:
-        model, report = kind.from_pretrained(name, use_safetensors=True, output_loading_info=True, **options)
+        model, report = kind.from_pretrained(
+            name, use_safetensors=True, attn_implementation="sdpa", dtype="float32", output_loading_info=True, **options
+        )
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         raise UserError(
             f"{where}: the weights cannot be loaded ({first_line(error)}); make or fetch the folder again"

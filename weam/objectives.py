@@ -81,8 +81,15 @@ def full(values: Tensor) -> Tensor:
 
 
 def model_inputs(inputs: Sequences, device: torch.device) -> dict[str, Tensor]:
-    """Arguments of a Hugging Face encoder."""
-    arguments = {"input_ids": tensor(inputs.ids, device), "attention_mask": tensor(inputs.attention, device)}
+    """Arguments of a Hugging Face encoder.
+
+    The mask, [B, 1, 1, L] and boolean, is what attention takes: of a plain one Transformers asks whether it masks
+    anything, and waits for the GPU's answer in every pass.
+    """
+    arguments = {"input_ids": tensor(inputs.ids, device)}
+    attention = inputs.attention
+    if not attention.all():
+        arguments["attention_mask"] = tensor(attention.astype(bool)[:, None, None], device)
     if inputs.segments is not None:
         arguments["token_type_ids"] = tensor(inputs.segments, device)
     return arguments
@@ -98,7 +105,8 @@ def exchanged(r_ND: Tensor, batch: MaskedBatch, device: torch.device) -> Tensor:
     """What aligned masked sub-words receive from their partners (10-model, step 3): [A, D]."""
     row, position, weight = (tensor(array, device) for array in batch.edges[1:])
     total = torch.zeros(len(batch.edges.aligned), r_ND.shape[1], dtype=r_ND.dtype, device=device)
-    return total.index_add(0, row, r_ND[position] * weight.to(r_ND.dtype).unsqueeze(1))
+    # index_select: the gradient of r_ND[position] is summed by several threads in any order
+    return total.index_add(0, row, r_ND.index_select(0, position) * weight.to(r_ND.dtype).unsqueeze(1))
 
 
 def masked_loss(model: Any, batch: MaskedBatch, device: torch.device, cross_weight: float = 0.0) -> Loss:
@@ -109,7 +117,7 @@ def masked_loss(model: Any, batch: MaskedBatch, device: torch.device, cross_weig
     and weighs 1 + lambda.
     """
     r_ND = encode(model.base_model, batch.inputs, device)
-    vectors, labels = r_ND[tensor(batch.positions, device)], tensor(batch.labels, device)
+    vectors, labels = r_ND.index_select(0, tensor(batch.positions, device)), tensor(batch.labels, device)
     rows, count = len(labels), max(batch.predicted, 1)
     weights = torch.full((rows,), 1 / count, dtype=torch.promote_types(vectors.dtype, torch.float32), device=device)
     alone = torch.ones_like(weights)
@@ -184,13 +192,13 @@ class MaskedPrediction:
 def word_vectors(r_ND: Tensor, spans: Tensor, how: str) -> Tensor:
     """One vector per span (first, last): the first or last sub-word's, or the mean. [K, D]"""
     if how != "mean":
-        return r_ND[spans[:, 1] if how == "last" else spans[:, 0]]
+        return r_ND.index_select(0, spans[:, 1] if how == "last" else spans[:, 0])
     lengths = spans[:, 1] - spans[:, 0] + 1
     owner = torch.repeat_interleave(torch.arange(len(spans), device=spans.device), lengths)
     starts = torch.cumsum(lengths, 0) - lengths
     places = spans[owner, 0] + torch.arange(len(owner), device=spans.device) - starts[owner]
     total = torch.zeros(len(spans), r_ND.shape[1], dtype=r_ND.dtype, device=r_ND.device)
-    return total.index_add(0, owner, r_ND[places]) / lengths.unsqueeze(1).to(r_ND.dtype)
+    return total.index_add(0, owner, r_ND.index_select(0, places)) / lengths.unsqueeze(1).to(r_ND.dtype)
 
 
 def word_align_loss(model: Any, frozen: Any, batch: WordBatch, device: torch.device, settings: WordAlign) -> Loss:
@@ -216,7 +224,10 @@ def word_align_loss(model: Any, frozen: Any, batch: WordBatch, device: torch.dev
 
 
 class WordAlignment:
-    """word_align; pairs of more than ``max_words`` words on a side keep their place in the order, but do not count."""
+    """word_align; pairs of more than ``max_words`` words on a side keep their place in the order, but do not count.
+
+    A batch of nothing else is a step with a gradient of 0.
+    """
 
     names = ("align", "stay")
     columns = tuple(

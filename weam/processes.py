@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
@@ -36,11 +37,10 @@ class Processes:
             dist.all_reduce(values)
         return values
 
-    def any(self, flag: bool) -> bool:
-        """Whether the flag is set in any process."""
-        if self.world == 1:
-            return flag
-        return bool(self.add(torch.tensor(float(flag), device=self.device)).item())
+    def barrier(self) -> None:
+        """Wait for all processes."""
+        if self.world > 1:
+            dist.barrier()
 
     def from_first(self, value: Any) -> Any:
         """The value that the first process has."""
@@ -49,6 +49,11 @@ class Processes:
         values = [value]
         dist.broadcast_object_list(values, src=0, device=self.device if self.device.type == "cuda" else None)
         return values[0]
+
+    def copy_first(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Give all processes the values of the first one."""
+        for tensor in tensors if self.world > 1 else ():
+            dist.broadcast(tensor.data, src=0)
 
     def add_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         """Replace gradients by their sums; where there is none (of an empty part), it is 0."""
@@ -64,6 +69,16 @@ class Processes:
                 for gradient, values in zip(bucket, pieces, strict=True):
                     gradient.copy_(values.view_as(gradient))
                 bucket = []
+
+
+def add_device_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (part of what fixes the last bits)")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: a GPU if there is one")
+
+
+def rank() -> int:
+    """Number of this process among those that torchrun started."""
+    return int(os.environ.get("RANK", "0"))
 
 
 def set_device(device: str, threads: int) -> torch.device:
@@ -84,7 +99,7 @@ def processes(device: str, threads: int) -> Iterator[Processes]:
         UserError: a GPU is asked for and there is none, or fewer than processes.
     """
     device = set_device(device, threads).type
-    world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
     if device == "cuda" and local >= torch.cuda.device_count():
         raise UserError(
@@ -98,8 +113,6 @@ def processes(device: str, threads: int) -> Iterator[Processes]:
         yield Processes(where)
         return
     dist.init_process_group("nccl" if device == "cuda" else "gloo", device_id=where if device == "cuda" else None)
-    try:
-        yield Processes(where, rank, world)
-        dist.barrier()
-    finally:
-        dist.destroy_process_group()
+    yield Processes(where, rank(), world)
+    dist.barrier()  # not after an exception: the others may be waiting for something else, and torchrun stops them
+    dist.destroy_process_group()

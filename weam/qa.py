@@ -132,9 +132,8 @@ class QuestionAnswering:
 
 
 def _logits(model: Any, inputs: Sequences, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    arguments = model_inputs(inputs, device)
-    output = model(**arguments)
-    padding = arguments["attention_mask"] == 0
+    output = model(**model_inputs(inputs, device))
+    padding = tensor(inputs.attention == 0, device)
     return (
         full(output.start_logits).masked_fill(padding, -1e9),
         full(output.end_logits).masked_fill(padding, -1e9),

@@ -52,7 +52,8 @@ class Telemetry:
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint; call :meth:`gather` before."""
-        return {"lines": self.lines, "sums": self.sums, "work": self.work, "totals": self.totals}
+        sums = {key: value.cpu() for key, value in self.sums.items()}
+        return {"lines": self.lines, "sums": sums, "work": self.work, "totals": self.totals}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.lines, self.totals = list(state["lines"]), dict(state["totals"])
@@ -71,7 +72,7 @@ class Telemetry:
             self._speed_path.parent.mkdir(parents=True, exist_ok=True)
             self._speed = open(self._speed_path, "a" if done else "w", encoding="utf-8")  # noqa: SIM115
         if self._board_path is not None:
-            self._board = _tensorboard(self._board_path, done)
+            self._board = _tensorboard(self._board_path, done + 1)
 
     def stop(self, *failure: Any) -> None:
         if self._progress is not None:
@@ -103,18 +104,22 @@ class Telemetry:
     def _clear(self) -> None:
         self.sums, self.work = {}, dict.fromkeys(WORK, 0.0)
 
+    def logs(self, step: int) -> bool:
+        """Whether step ``step`` (from 1) has a line."""
+        return step % LOG_STEPS == 0 or step in (1, self.steps)
+
     def step(self, step: int, keys: Sequence[str], **now: float | torch.Tensor) -> None:
         """Step ``step`` (from 1) is done; ``now`` are values of this step that every process has."""
-        if step % LOG_STEPS == 0 or step in (1, self.steps):
+        if self.logs(step):
             self.gather(keys)
             if self.processes.first:
-                self._log(step, {key: float(value) for key, value in now.items()})
+                self._log(step, keys, {key: float(value) for key, value in now.items()})
             self._clear()
         if self._progress is not None:
             self._progress.step()
 
-    def _log(self, step: int, now: dict[str, float]) -> None:
-        sums = {key: value.item() for key, value in self.sums.items()}
+    def _log(self, step: int, keys: Sequence[str], now: dict[str, float]) -> None:
+        sums = {key: self.sums[key].item() if key in self.sums else 0.0 for key in keys}
         last = json.loads(self.lines[-1])["step"] if self.lines else 0
         work = self.work
         for key, value in work.items():
@@ -144,17 +149,17 @@ class Telemetry:
         self._since, self._since_step, self.waited = time.perf_counter(), step, 0.0
 
 
-def _tensorboard(folder: Path, done: int) -> Any:
+def _tensorboard(folder: Path, first: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise UserError("--tensorboard needs the package tensorboard; install it: pip install tensorboard") from None
-    return SummaryWriter(str(folder), purge_step=done or None)
+    return SummaryWriter(str(folder), purge_step=first)
 
 
 def _short(value: float) -> float:
     """Six digits of a measure; counts in full."""
-    return int(value) if value == int(value) and abs(value) < 1e15 else float(f"{value:.6g}")
+    return int(value) if value.is_integer() and abs(value) < 1e15 else float(f"{value:.6g}")
 
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:

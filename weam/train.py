@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 
 from weam.batches import DROPOUT, MASKS, Ints, Mixture, Source, ahead, rng, seed_sequence
 from weam.checkpoint import Checkpoints
@@ -30,17 +31,12 @@ from weam.config import Optimisation
 from weam.errors import Preempted, UserError
 from weam.flops import measured_peak
 from weam.objectives import Objective, Work
-from weam.processes import Processes
+from weam.processes import Processes, add_device_arguments
 from weam.telemetry import Telemetry
 
 
-def add_device_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (part of what fixes the last bits)")
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: a GPU if there is one")
-
-
 def add_training_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seed", type=int, default=1, help="seed of order, masks, dropout and new heads")
+    parser.add_argument("--seed", type=_seed, default=1, help="seed of order, masks, dropout and new heads")
     parser.add_argument("--work", required=True, type=Path, help="folder for checkpoints, outside of the outputs")
     parser.add_argument("--out", required=True, type=Path, help="model folder to make")
     parser.add_argument("--speed", type=Path, help="file for rates and utilisation (JSON lines)")
@@ -50,16 +46,34 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for TensorBoard; else, if WEAM_TENSORBOARD names a folder, <that>/<the path of --out>",
     )
     parser.add_argument(
-        "--peak-tflops", type=float, help="what utilisation refers to, per process; else measured by a matrix product"
+        "--peak-tflops",
+        type=_positive,
+        help="what utilisation refers to, per process; else measured by a matrix product",
     )
     add_device_arguments(parser)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
 
 
 def learning_rate(settings: Optimisation, step: int, steps: int) -> float:
     """Learning rate of step ``step`` (from 0): linear warm-up, then constant or linear to zero."""
     warm = settings.warmup * steps
     if step < warm:
-        return settings.learning_rate * (step + 1) / max(warm, 1)
+        return settings.learning_rate * min(1.0, (step + 1) / warm)
     if settings.schedule == "constant":
         return settings.learning_rate
     return settings.learning_rate * (steps - step) / max(steps - warm, 1)
@@ -92,13 +106,11 @@ class Run:
         self.summary: dict[str, Any] = {}
         self.metrics = ""
 
-    def open(self, settings: Optimisation) -> Checkpoints | None:
-        """The checkpoints, in the first process: one folder per run, also of other code or arithmetic."""
-        if not self.processes.first:
-            return None
+    def open(self, settings: Optimisation, model: Any) -> Checkpoints:
+        """The checkpoints: one folder per run, also of other code or arithmetic."""
         how: list[Any] = [code_hash(str(self.identity["stage"])), torch.__version__, self.processes.device.type]
-        how += [torch.get_num_threads(), self.processes.world]
-        key = json.dumps([how, settings.model_dump(), self.args.seed, self.identity])
+        how += [torch.get_num_threads(), self.processes.world, transformers.__version__, model.config.to_dict()]
+        key = json.dumps([how, settings.model_dump(), self.args.seed, self.identity], default=str)
         self.checkpoints = Checkpoints(self.args.work, hashlib.sha256(key.encode()).hexdigest()[:16])
         return self.checkpoints
 
@@ -146,20 +158,19 @@ def train(
     mixture = Mixture(sources, seed, settings.batch_size, temperature)
     if not mixture.rows:
         raise UserError(f"{name}: no training examples are left; see the counts of the stage before")
-    total = mixture.rows * settings.epochs
+    steps = mixture.steps * settings.epochs
     if settings.max_steps is not None:
-        total = min(total, settings.max_steps * settings.batch_size)
-    steps = math.ceil(total / settings.batch_size)
+        steps = min(steps, settings.max_steps)
     peak = (run.args.peak_tflops or 0) * 1e12 or measured_peak(processes.device, settings.precision)
     telemetry = Telemetry(name, unit, steps, processes, peak, run.args.speed, run.tensorboard)
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = optimiser(model, settings)
-    checkpoints = run.open(settings)
-    done = _resume(checkpoints, model, optimizer, telemetry, processes)
+    done = _resume(run, settings, model, optimizer, telemetry)
+    checkpoints = run.checkpoints
     if settings.compile:
         compile_encoder(model)
     model.train()
-    parts = _parts(mixture, objective, settings, seed, total, done, processes)
+    parts = _parts(mixture, objective, settings, seed, done, steps, processes)
     batches = ahead(parts) if processes.device.type == "cuda" else parts
     keys = ["loss", *objective.names]
     largest = torch.zeros((), device=processes.device)
@@ -184,19 +195,21 @@ def train(
                 optimizer.step()
                 optimizer.zero_grad()
                 largest = torch.maximum(largest, norm)  # stays not finite
-                due = (step + 1) % settings.checkpoint_steps == 0
-                if (processes.device.type == "cpu" or step % 10 == 9 or due) and not torch.isfinite(largest):
+                wanted = signals.wanted(processes)
+                save = (step + 1) % settings.checkpoint_steps == 0 or wanted
+                look = save or telemetry.logs(step + 1) or processes.device.type == "cpu"  # a GPU would be waited for
+                if look and not torch.isfinite(largest):
                     raise UserError(
                         f"{name}: the gradient is not finite at step {step + 1} or shortly before; "
                         "lower the learning rate"
                     )
                 telemetry.step(step + 1, keys, lr=rate, grad_norm=norm)
-                wanted = processes.any(signals.came is not None) if _look(processes, step) else False
-                if (due or wanted) and step + 1 < steps:
+                if save and step + 1 < steps:
                     telemetry.gather(keys)
                     if checkpoints is not None:
                         state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
                         checkpoints.save(step + 1, state | {"telemetry": telemetry.state()})
+                    processes.barrier()  # torchrun stops all when one has ended: not before the file is there
                 if wanted and step + 1 < steps:
                     raise Preempted(f"{name}: stopped by {signals.name} at step {step + 1} of {steps}")
     except BaseException:
@@ -232,49 +245,58 @@ def _parts(
     objective: Objective,
     settings: Optimisation,
     seed: int,
-    total: int,
     done: int,
+    steps: int,
     processes: Processes,
 ) -> Iterator[list[tuple[Any, Work]]]:
-    for step, (rows, index) in enumerate(mixture.batches(total, done), start=done):
+    for step, (rows, index) in zip(range(done, steps), mixture.batches(done), strict=False):
         own = division(len(index), settings.micro_batch, processes)
         yield objective.collate(rows, index, own, rng(MASKS, seed, step))
 
 
-def _look(processes: Processes, step: int) -> bool:
-    """Whether to look for a signal now: with several GPUs not in every step, since they would wait for each other."""
-    return processes.world == 1 or processes.device.type == "cpu" or step % 10 == 9
-
-
 def _resume(
-    checkpoints: Checkpoints | None,
-    model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
-    telemetry: Telemetry,
-    processes: Processes,
+    run: Run, settings: Optimisation, model: Any, optimizer: torch.optim.Optimizer, telemetry: Telemetry
 ) -> int:
     """Load the newest good checkpoint, in the first process, and give its state to the others; returns its step."""
-    done = 0
-    for step, state in checkpoints.load() if checkpoints is not None else ():
+    processes, done, failure = run.processes, 0, ""
+    state: dict[str, Any] = {}
+    if processes.first:
         try:
+            for done, state in run.open(settings, model).load():
+                if reason := _misfit(state, model, optimizer):
+                    Checkpoints.refuse(f"the checkpoint of step {done} does not fit the model ({reason})")
+                    done, state = 0, {}
+                    continue
+                print(f"{telemetry.name}: going on after step {done}", file=sys.stderr)
+                break
+        except (UserError, OSError) as error:
+            failure = str(error)
+            if processes.world == 1:
+                raise
+    done, failure = int((told := processes.from_first((done, failure)))[0]), str(told[1])
+    if failure:  # said once
+        raise UserError(failure) if processes.first else SystemExit(1)
+    if done:
+        rest = processes.from_first((state["optimizer"], state["telemetry"]) if processes.first else None)
+        if processes.first:
             model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
-            telemetry.restore(state["telemetry"])
-        except (KeyError, ValueError, RuntimeError, TypeError) as error:
-            Checkpoints.refuse(f"the checkpoint of step {step} does not fit the model ({str(error).splitlines()[0]})")
-            continue
-        done = step
-        print(f"{telemetry.name}: going on after step {done}", file=sys.stderr)
-        break
-    done = int(processes.from_first(done))
-    if done and processes.world > 1:
-        state = processes.from_first((optimizer.state_dict(), telemetry.state()) if processes.first else None)
-        for tensor in [*model.parameters(), *model.buffers()]:
-            torch.distributed.broadcast(tensor.data, src=0)
-        if not processes.first:
-            optimizer.load_state_dict(state[0])
-            telemetry.restore(state[1])
+        optimizer.load_state_dict(rest[0])
+        telemetry.restore(rest[1])
+        processes.copy_first([*model.parameters(), *model.buffers()])
     return done
+
+
+def _misfit(state: dict[str, Any], model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> str:
+    """Why a checkpoint is not of this model; found out before anything of it is loaded."""
+    if missing := {"model", "optimizer", "telemetry"} - state.keys():
+        return f"no {', '.join(sorted(missing))}"
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    if {name: tensor.shape for name, tensor in state["model"].items()} != shapes:
+        return "other weights"
+    groups = [len(group["params"]) for group in optimizer.state_dict()["param_groups"]]
+    if [len(group["params"]) for group in state["optimizer"]["param_groups"]] != groups:
+        return "other parameters of the optimiser"
+    return ""
 
 
 class StopSignals:
@@ -282,6 +304,7 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.came: int | None = None
+        self._sent: torch.Tensor | None = None
         self._before: dict[int, Any] = {}
 
     @property
@@ -297,6 +320,17 @@ class StopSignals:
     def __exit__(self, *exc: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def wanted(self, processes: Processes) -> bool:
+        """Whether to stop now, the same in all processes.
+
+        With several, that is what they knew a step ago: nobody has to wait for an answer.
+        """
+        if processes.world == 1:
+            return self.came is not None
+        before = self._sent
+        self._sent = processes.add(torch.tensor(float(self.came is not None), device=processes.device))
+        return before is not None and bool(before.item())
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame
