@@ -135,6 +135,13 @@ def test_two_processes_are_killed_and_go_on(world: Path) -> None:
     assert contents(world, "pair") == contents(world, "pair-whole")
 
 
+@pytest.fixture(scope="module")
+def left_over(world: Path) -> Path:
+    """The work folder of a run that was killed after its checkpoints of steps 8 and 12."""
+    assert killed("step", 15, command(world, "left")).returncode == -9
+    return world / "left" / "work"
+
+
 def spoil_last(folder: Path, change: Any) -> None:
     change(max(folder.glob("*/step-*.pt")), max(folder.glob("*/step-*.json")))
 
@@ -152,14 +159,14 @@ def spoil_last(folder: Path, change: Any) -> None:
 def test_a_broken_or_foreign_checkpoint_is_refused_and_the_last_good_one_used(
     world: Path,
     whole: dict[str, dict[str, bytes]],
-    tmp_path: Path,
+    left_over: Path,
     capfd: pytest.CaptureFixture[str],
     change: Any,
     message: str,
 ) -> None:
     arguments = command(world, "broken")
     shutil.rmtree(world / "broken", ignore_errors=True)
-    assert killed("step", 15, arguments).returncode == -9
+    shutil.copytree(left_over, world / "broken" / "work")
     spoil_last(world / "broken" / "work", change)
     capfd.readouterr()
     assert main(arguments) == 0
@@ -178,11 +185,11 @@ def flip(file: Path) -> None:
 
 
 def test_weights_that_do_not_fit_are_refused(
-    world: Path, whole: dict[str, dict[str, bytes]], capfd: pytest.CaptureFixture[str]
+    world: Path, whole: dict[str, dict[str, bytes]], left_over: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Checkpoints with a right record and, nearly all of them, the right weights: nothing of them is taken."""
     arguments = command(world, "misfit")
-    assert killed("step", 15, arguments).returncode == -9
+    shutil.copytree(left_over, world / "misfit" / "work")
     (folder,) = (path for path in (world / "misfit" / "work").iterdir() if path.is_dir())
     checkpoints = Checkpoints(world / "misfit" / "work", folder.name)
     for step in (8, 12):
