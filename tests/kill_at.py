@@ -3,7 +3,8 @@
 Points: ``step`` (before the COUNT-th optimiser step), ``accumulation`` (before the COUNT-th backward pass),
 ``write`` (in the middle of the COUNT-th checkpoint's file), ``record`` (between it and its record), ``tidy`` (before
 the COUNT-th removal of a file of an old one), ``signal`` (SIGTERM to itself before the COUNT-th optimiser step),
-``usr1`` (the same with SIGUSR1), ``slow`` (the same in the second process alone, while checkpoints take 10 seconds).
+``usr1`` and ``interrupt`` (the same with SIGUSR1, SIGINT),
+``slow`` (the same in the second process alone, while checkpoints take 10 seconds).
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ def main() -> int:
     step = torch.optim.AdamW.step
     if point == "step":
         torch.optim.AdamW.step = at(step, kill)  # type: ignore[method-assign]
-    elif point in ("signal", "usr1"):
-        number = signal.SIGTERM if point == "signal" else signal.SIGUSR1
+    elif point in ("signal", "usr1", "interrupt"):
+        number = {"signal": signal.SIGTERM, "usr1": signal.SIGUSR1, "interrupt": signal.SIGINT}[point]
         torch.optim.AdamW.step = at(step, lambda *args: os.kill(os.getpid(), number))  # type: ignore[method-assign]
     elif point == "slow":
         if os.environ["RANK"] == "1":
@@ -64,7 +65,7 @@ def main() -> int:
     elif point == "write":
         torch.save = at(torch.save, half)
     elif point == "record":
-        checkpoint.write_json = at(checkpoint.write_json, kill)  # type: ignore[attr-defined]
+        checkpoint.write_json = at(checkpoint.write_json, kill, lambda path, value: path.name != "run.json")  # type: ignore[attr-defined]
     elif point == "tidy":
         Path.unlink = at(Path.unlink, kill, lambda path: path.name.startswith("step-"))  # type: ignore[method-assign]
     else:

@@ -102,14 +102,14 @@ def test_killed_again_and_again(world: Path, whole: dict[str, dict[str, bytes]])
     assert contents(world, "often") == whole["word_align"]
 
 
-@pytest.mark.parametrize("point", ["signal", "usr1"])
+@pytest.mark.parametrize("point", ["signal", "usr1", "interrupt"])
 def test_a_signal_writes_a_checkpoint(
     world: Path, whole: dict[str, dict[str, bytes]], capfd: pytest.CaptureFixture[str], point: str
 ) -> None:
     arguments = command(world, point)
     stopped = killed(point, 7, arguments)
-    name = {"signal": "SIGTERM", "usr1": "SIGUSR1"}[point]
-    assert stopped.returncode == Preempted.STATUS == 75
+    name = {"signal": "SIGTERM", "usr1": "SIGUSR1", "interrupt": "SIGINT"}[point]
+    assert stopped.returncode == (130 if point == "interrupt" else Preempted.STATUS)
     assert f"stopped by {name} at step 7 of 24; the same command goes on from there" in stopped.stderr
     assert "Traceback" not in stopped.stderr
     assert not (world / point / "model").exists()
@@ -191,7 +191,7 @@ def test_weights_that_do_not_fit_are_refused(
     arguments = command(world, "misfit")
     shutil.copytree(left_over, world / "misfit" / "work")
     (folder,) = (path for path in (world / "misfit" / "work").iterdir() if path.is_dir())
-    checkpoints = Checkpoints(world / "misfit" / "work", folder.name)
+    checkpoints = Checkpoints(world / "misfit" / "work", folder.name, world / "misfit" / "model")
     for step in (8, 12):
         state = torch.load(folder / f"step-{step:09d}.pt", weights_only=True)
         state["model"] = dict(state["model"]) | {"bert.embeddings.LayerNorm.bias": torch.zeros(1)}
@@ -213,7 +213,7 @@ def test_what_defines_a_run_decides_its_checkpoints(world: Path, monkeypatch: py
     class Stop(UserError):
         pass
 
-    def note(self: Checkpoints, work: Path, key: str) -> None:
+    def note(self: Checkpoints, work: Path, key: str, out: Path) -> None:
         keys.append(key)
         raise Stop("noted")
 
@@ -250,17 +250,72 @@ def test_the_model_is_part_of_what_defines_a_run(world: Path, tmp_path: Path) ->
     assert len([path for path in (world / "dropout" / "work").iterdir() if path.is_dir()]) == 2
 
 
-def test_a_finished_run_clears_up_after_stopped_ones(world: Path) -> None:
-    """Checkpoints of the same work folder with other settings go; what is not ours stays."""
+def test_a_finished_run_clears_up_after_stopped_ones(world: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Checkpoints of earlier runs for the same model go, those for another one and what is not ours stay."""
+    work = world / "shared" / "work"
     assert killed("step", 9, command(world, "shared", learning_rate=1e-3)).returncode == -9
-    notes = world / "shared" / "work" / "notes"
-    notes.mkdir()
+    other = [
+        str(world / "other") if part.endswith("shared/model") else part
+        for part in command(world, "shared", learning_rate=2e-3)
+    ]
+    assert killed("step", 9, other).returncode == -9
+    (work / "notes").mkdir()
+    (work / "notes" / "lock").touch()
+    capfd.readouterr()
     assert main(command(world, "shared")) == 0
-    assert [path.name for path in (world / "shared" / "work").iterdir()] == ["notes"]
+    assert "its checkpoints are of other settings, data, code or versions: not used" in capfd.readouterr().err
+    left = {path.name: path for path in work.iterdir()}
+    assert left.pop("notes")
+    (kept,) = left.values()
+    assert json.loads((kept / "run.json").read_text())["out"] == str(world / "other")
+    assert main(other) == 0
+    assert "going on after step 8" in capfd.readouterr().err
+
+
+def test_how_often_checkpoints_are_written_does_not_matter(
+    world: Path, whole: dict[str, dict[str, bytes]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert killed("step", 11, command(world, "rarely", checkpoint_steps=5)).returncode == -9
+    capfd.readouterr()
+    assert main(command(world, "rarely")) == 0
+    assert "going on after step 10\n" in capfd.readouterr().err
+    after = contents(world, "rarely")
+    for name in ("model.safetensors", "metrics.jsonl"):
+        assert after[name] == whole["weam"][name]
+
+
+def test_refused_checkpoints_take_no_place(world: Path, left_over: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Two broken ones of late steps: those that are written anew, of earlier steps, are kept."""
+    shutil.copytree(left_over, world / "refused" / "work")
+    for file in (world / "refused" / "work").glob("*/step-*.pt"):
+        file.write_bytes(b"")
+    assert killed("step", 6, command(world, "refused")).returncode == -9
+    capfd.readouterr()
+    assert main(command(world, "refused")) == 0
+    assert "going on after step 4\n" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("limit", "message"), [(60_000, "model"), (400_000, "step-000000004.pt: cannot be written")])
+def test_a_full_disk_is_one_sentence(world: Path, limit: int, message: str) -> None:
+    """Files of no more than so many bytes stand for it: the model has 150,000, a checkpoint three times as many."""
+    import resource
+
+    arguments = command(world, f"full-{limit}", checkpoint_steps=4 if limit > 100_000 else 100)
+    done = subprocess.run(
+        [sys.executable, "-m", "weam", *arguments],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert message in done.stderr.splitlines()[-1]
+    assert "File too large" in done.stderr.splitlines()[-1]
+    assert not (world / f"full-{limit}" / "model").exists()
 
 
 def test_a_work_folder_that_has_gone_loses_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    checkpoints = Checkpoints(tmp_path / "work", "0" * 16)
+    checkpoints = Checkpoints(tmp_path / "work", "0" * 16, tmp_path / "model")
     shutil.rmtree(tmp_path / "work")
     checkpoints.finish()
     assert "cannot be cleared up" in capsys.readouterr().err
@@ -273,6 +328,6 @@ def test_a_slow_checkpoint_of_one_process_is_waited_for(world: Path) -> None:
     done = subprocess.run([*torchrun, *arguments], capture_output=True, text=True, timeout=300)
     assert done.returncode != 0
     assert "the same command goes on from there" in done.stderr
-    (record,) = (world / "slow" / "work").glob("*/*.json")
+    (record,) = (world / "slow" / "work").glob("*/step-*.json")
     assert json.loads(record.read_text())["step"] == 4, "the step after the one in which the signal came"
     assert not list((world / "slow" / "work").glob("*/.*"))

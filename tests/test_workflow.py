@@ -198,7 +198,9 @@ def test_training_on_several_gpus_starts_a_process_for_each(tree: Path) -> None:
     for resources in ("pretrain:gpu=2", "pretrain:gres='gpu:a100:2'"):
         jobs = planned(tree, "results/models/weam/de/seed1", "--set-resources", resources)
         (command,) = (job.command for job in jobs if job.rule == "pretrain")
-        assert command.startswith("python -m torch.distributed.run --standalone --nproc-per-node=2 -m weam pretrain ")
+        assert command.startswith(
+            "trap '' USR1; python -m torch.distributed.run --standalone --nproc-per-node=2 -m weam pretrain "
+        )
         assert "--device auto" in command
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from weam import modeling
+from weam import modelfolder, modeling
 from weam.config import Backbone
 from weam.corpus import Shards
 from weam.errors import UserError
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokenizer", type=Path, help="tokenizer folder (from scratch)")
     parser.add_argument("--shards", type=Path, help="manifest of monolingual shards (from scratch)")
     parser.add_argument("--settings", help="backbone settings: inline JSON or a file")
-    modeling.add_source_arguments(parser)
+    modelfolder.add_source_arguments(parser)
     add_training_arguments(parser)
 
 
@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> None:
         return
     if args.tokenizer is None or args.shards is None:
         raise UserError("training from scratch needs --tokenizer and --shards; or set backbone.name_or_path")
+    origins = modelfolder.prepare(args, [args.tokenizer, args.shards], args.source)
     with processes(args.device, args.threads) as group:
         subwords = Subwords(args.tokenizer)
         torch.manual_seed(args.seed)
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
             return
         training: dict[str, Any] = {"stage": "backbone", "objective": "mlm", "seed": args.seed} | run_.summary
         training |= {"settings": settings.model_dump(), "shards": sha256(args.shards)}
-        modeling.save(model, args.tokenizer, args.out, training, run_.metrics, args.source)
+        modelfolder.save(model, args.tokenizer, args.out, training | origins, run_.metrics)
         run_.finish()
 
 
@@ -73,6 +74,7 @@ def fetch(name: str, revision: str | None, out: Path) -> None:
 
     if revision is not None and Path(name).is_dir():
         raise UserError(f"backbone.revision {revision!r}: {name} is a local folder; set revision to null")
+    modelfolder.require_place(out, [Path(name)] if Path(name).exists() else [])
     where = f"backbone.name_or_path {name!r}" + (f", revision {revision!r}" if revision else "")
     model, commit = modeling.load_masked_lm(name, where, revision)
     try:
@@ -83,4 +85,4 @@ def fetch(name: str, revision: str | None, out: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
         modeling.require_vocabulary(model, Subwords(folder), where)
-        modeling.save(model, folder, out, training)
+        modelfolder.save(model, folder, out, training | {"sources": []})

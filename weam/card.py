@@ -35,10 +35,15 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f"{training}: the file does not exist; give a folder made by backbone, pretrain or finetune")
     scores = [read_object(path) for path in args.scores]
     for path, found in zip(args.scores, scores, strict=True):
-        if not isinstance(found.get("cells"), list):
-            raise UserError(f"{path}: has no cells; give a scores.json of the evaluate command")
+        if not isinstance(found.get("cells"), list) or not all(_is_cell(cell) for cell in found["cells"]):
+            raise UserError(f"{path}: has no cells with numbers; give a scores.json of the evaluate command")
     out = args.out or args.model / "README.md"
     write_text(out, model_card(read_object(training), scores))
+
+
+def _is_cell(cell: object) -> bool:
+    names = ("f1", "em", "accuracy")
+    return isinstance(cell, dict) and all(isinstance(cell.get(name, 0.0), (int, float)) for name in names)
 
 
 def lineage(training: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -59,7 +64,7 @@ def model_card(training: dict[str, Any], scores: Sequence[dict[str, Any]] = ()) 
         "library_name": "transformers",
         "license": "other",
         "license_name": "see-data",
-        "tags": ["weam", *([str(training["objective"])] if "objective" in training else [])],
+        "tags": list(dict.fromkeys(["weam", *([str(training["objective"])] if "objective" in training else [])])),
         "pipeline_tag": PIPELINE.get(str(family), "fill-mask"),
     }
     if languages:
@@ -110,7 +115,7 @@ def _facts(stage: dict[str, Any]) -> list[str]:
     if stage.get("objective") in OBJECTIVES:
         facts.append(f"- objective: {OBJECTIVES[str(stage['objective'])]}")
     final = stage.get("final", {})
-    facts.append(f"- {stage.get('steps')} steps, {stage.get('examples')} examples, seed {stage.get('seed')}")
+    facts.append(f"- {stage.get('steps')} steps on {stage.get('examples')} examples, seed {stage.get('seed')}")
     if "flops" in final:
         facts.append(f"- {final['flops']:.3g} floating-point operations; final loss {final.get('loss')}")
     facts.append(

@@ -25,16 +25,20 @@ KEEP = 2
 class Checkpoints:
     """Folder ``work/<key>`` with ``step-*.pt`` and, written after it, the record ``step-*.json`` that makes it valid.
 
-    ``key`` is a hash of what defines the run. The work folder is locked as long as the process lives.
+    ``key`` is a hash of what defines the run, ``out`` the model that it makes. The work folder is locked as long as the
+    process lives.
 
     Raises:
-        UserError: another process has the lock.
+        UserError: another process has the lock, or a checkpoint cannot be written.
     """
 
-    def __init__(self, work: Path, key: str) -> None:
-        self.work, self.key, self.folder = work, key, work / key
+    def __init__(self, work: Path, key: str, out: Path) -> None:
+        self.work, self.key, self.folder, self.out = work, key, work / key, str(out.resolve())
         self._lock = _lock(work)
         self.folder.mkdir(exist_ok=True)
+        write_json(self.folder / RUN, {"out": self.out})
+        if not self._records() and any(folder.glob("step-*.json") for folder in self._earlier()):
+            print(f"{work}: its checkpoints are of other settings, data, code or versions: not used", file=sys.stderr)
 
     def save(self, step: int, state: dict[str, Any]) -> None:
         """Write the state after ``step`` steps; then remove all but the last :data:`KEEP`."""
@@ -42,7 +46,13 @@ class Checkpoints:
         with atomic_path(path) as temporary:
             with open(temporary, "wb") as stream:
                 file = _Hashing(stream)
-                torch.save(state, file)  # type: ignore[arg-type]
+                try:
+                    torch.save(state, file)  # type: ignore[arg-type]
+                except (OSError, RuntimeError) as error:  # what torch makes of a full disk
+                    raise UserError(
+                        f"{path}: cannot be written ({file.error or str(error).splitlines()[0]}); make room, then "
+                        "the same command goes on from the checkpoint before"
+                    ) from None
                 stream.flush()
                 os.fsync(stream.fileno())
             record = {"run": self.key, "step": step, "bytes": temporary.stat().st_size, "sha256": file.hexdigest()}
@@ -54,21 +64,28 @@ class Checkpoints:
             orphan.unlink()
 
     def load(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Good checkpoints, newest first; a broken or foreign one is named on stderr and left out."""
+        """Good checkpoints, newest first; a broken or foreign one is named on stderr and put aside."""
         for record in self._records():
             try:
                 yield self._read(record)
             except UserError as error:
-                self.refuse(str(error))
+                self.refuse(record, str(error))
+            except OSError as error:
+                self.refuse(record, f"{record}: cannot be read ({error.strerror})")
 
-    @staticmethod
-    def refuse(reason: str) -> None:
+    def refuse(self, record: Path | int, reason: str) -> None:
+        """Put a checkpoint (its record, or its step) aside: it takes no place among those that are kept."""
+        if isinstance(record, int):
+            record = self.folder / f"step-{record:09d}.json"
         print(f"{reason}; the checkpoint is not used", file=sys.stderr)
+        for path in (record, record.with_suffix(".pt")):
+            with contextlib.suppress(OSError):
+                path.rename(path.with_name(f"refused-{path.name}"))
 
     def finish(self) -> None:
-        """Remove all checkpoints of the work folder, those of earlier runs with other settings too."""
+        """Remove the checkpoints of this run, and those that earlier runs with the same output left here."""
         try:
-            for folder in [path for path in self.work.iterdir() if _is_run(path)]:
+            for folder in [self.folder, *self._earlier()]:
                 shutil.rmtree(folder)
             (self.work / LOCK).unlink(missing_ok=True)
         except OSError as error:  # the model is written: that counts
@@ -81,6 +98,11 @@ class Checkpoints:
         """Give the lock back."""
         self._lock.close()
 
+    def _earlier(self) -> list[Path]:
+        """Folders of other runs that make the same model."""
+        found = [path.parent for path in self.work.glob(f"*/{RUN}") if path.parent != self.folder]
+        return [folder for folder in found if _output(folder) == self.out]
+
     def _records(self) -> list[Path]:
         return sorted(self.folder.glob("step-*.json"), reverse=True)
 
@@ -92,6 +114,8 @@ class Checkpoints:
             raise UserError(f"{path}: missing")
         if path.stat().st_size != record.get("bytes") or sha256(path) != record.get("sha256"):
             raise UserError(f"{path}: broken, it is not what was written")
+        if not isinstance(record.get("step"), int):
+            raise UserError(f"{record_path}: does not say its step")
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
@@ -104,10 +128,15 @@ class _Hashing:
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self._digest = stream, hashlib.sha256()
+        self.error = ""
 
     def write(self, data: Any) -> int:
         self._digest.update(data)
-        return self._stream.write(data)
+        try:
+            return self._stream.write(data)
+        except OSError as error:
+            self.error = error.strerror or str(error)
+            raise
 
     def flush(self) -> None:
         self._stream.flush()
@@ -116,12 +145,14 @@ class _Hashing:
         return self._digest.hexdigest()
 
 
-LOCK = "lock"
+LOCK, RUN = "lock", "run.json"
 
 
-def _is_run(path: Path) -> bool:
-    """Whether a folder is one of checkpoints, by its name."""
-    return path.is_dir() and len(path.name) == 16 and set(path.name) <= set("0123456789abcdef")
+def _output(folder: Path) -> object:
+    try:
+        return read_object(folder / RUN).get("out")
+    except (UserError, OSError):
+        return None
 
 
 def _lock(work: Path) -> IO[str]:

@@ -52,20 +52,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"weam {__version__}")
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of the commands below")
     name = parser.parse_args(argv[:1]).command
-    module = importlib.import_module(f"weam.{name}")
-    command = argparse.ArgumentParser(
-        prog=f"weam {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    module.add_arguments(command)
-    args = command.parse_args(argv[1:])
     try:
-        module.run(args)
+        module = importlib.import_module(f"weam.{name}")
+        command = argparse.ArgumentParser(
+            prog=f"weam {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        module.add_arguments(command)
+        module.run(command.parse_args(argv[1:]))
     except UserError as error:
         print(f"weam {name}: error: {error}", file=sys.stderr)
         return 1
     except Preempted as stop:
         print(f"weam {name}: {stop}; the same command goes on from there", file=sys.stderr)
-        return Preempted.STATUS
+        return stop.status
     except BrokenPipeError:  # the reader of our output has gone: nothing more to say, and no complaint at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -28,12 +28,13 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-
 """Part of a path: not only dots."""
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")]
 Seed = Annotated[int, Field(ge=0)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Model(pydantic.BaseModel):
     """Closed and immutable: an unknown key is an error."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class SourceFile(Model):
@@ -155,7 +156,7 @@ class Optimisation(Model):
     learning_rate: float = Field(5e-5, gt=0, description="peak learning rate of AdamW")
     warmup: float = Field(0.1, ge=0, le=1, description="share of the steps with a rising learning rate")
     schedule: Literal["linear", "constant"] = Field("linear", description="after the warm-up")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="of AdamW")
+    betas: tuple[Beta, Beta] = Field((0.9, 0.999), description="of AdamW")
     weight_decay: float = Field(0.01, ge=0, description="of AdamW, not on biases and layer norms")
     max_grad_norm: float = Field(1.0, gt=0, description="gradients are scaled down to this norm")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast, fp32 master weights")
@@ -171,6 +172,15 @@ class Masking(Optimisation):
     random_token_share: float = Field(
         0.1, ge=0, le=1, description="of these, the share replaced by a random token; the rest stay"
     )
+
+    @model_validator(mode="after")
+    def _shares(self) -> Masking:
+        if self.mask_token_share + self.random_token_share > 1 + 1e-9:
+            raise ValueError(
+                f"mask_token_share {self.mask_token_share} and random_token_share {self.random_token_share} are more "
+                "than 1 together; lower one"
+            )
+        return self
 
 
 class Mlm(Masking):
@@ -198,7 +208,7 @@ class WordAlign(Optimisation):
 
     epochs: int = Field(1, ge=1, description="passes over the data")
     schedule: Literal["linear", "constant"] = Field("constant", description="after the warm-up")
-    betas: tuple[float, float] = Field((0.9, 0.98), description="of AdamW")
+    betas: tuple[Beta, Beta] = Field((0.9, 0.98), description="of AdamW")
     weight_decay: float = Field(0.0, ge=0, description="of AdamW, not on biases and layer norms")
     regularisation: float = Field(1.0, ge=0, description="mu, weight of staying close to the initial English vectors")
     word_vector: Literal["last", "first", "mean"] = Field("last", description="which sub-word stands for a word")
@@ -355,7 +365,6 @@ class Config(Model):
                     f"add one or take {language!r} out of languages"
                 )
         self._check_language_keys()
-        self._check_masking()
         self._check_sizes()
         return self
 
@@ -372,21 +381,6 @@ class Config(Model):
                 if language in known or (key == "text.segmenter" and language in defaults):
                     continue
                 raise ValueError(f"{key} names the unknown language {language!r}; {hint(language, known, 'languages')}")
-
-    def _check_masking(self) -> None:
-        blocks: dict[str, Masking] = {
-            "backbone": self.backbone,
-            "pretrain.mlm": self.pretrain.mlm,
-            "pretrain.tlm": self.pretrain.tlm,
-            "pretrain.weam": self.pretrain.weam,
-        }
-        for key, block in blocks.items():
-            total = block.mask_token_share + block.random_token_share
-            if total > 1 + 1e-9:
-                raise ValueError(
-                    f"{key}.mask_token_share {block.mask_token_share} and {key}.random_token_share "
-                    f"{block.random_token_share} are more than 1 together; lower one"
-                )
 
     def _check_sizes(self) -> None:
         """Of a backbone made from scratch; a real one is known only once it is loaded."""

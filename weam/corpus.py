@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,21 @@ from weam.shards import SCHEMA_VERSION
 from weam.subwords import Template
 
 TEXTS = {"pairs": ("source_ids", "target_ids"), "monolingual": ("ids",)}
+
+
+KEYS: dict[str, type] = {"kind": str, "tokenizer": str, "template": dict, "max_length": int, "rows": int, "parts": list}
+
+
+def _check(path: Path, manifest: dict[str, Any]) -> None:
+    """Refuse a manifest that is not as the shards command writes it."""
+    for key, kind in KEYS.items():
+        if not isinstance(manifest.get(key), kind):
+            raise UserError(f"{path}: not a manifest of shards (no {key}); make it again")
+    if set(manifest["template"]) != set(Template._fields):
+        raise UserError(f"{path}: not a manifest of shards (another template); make it again")
+    for part in manifest["parts"]:
+        if not isinstance(part, dict) or not isinstance(part.get("name"), str) or "bytes" not in part:
+            raise UserError(f"{path}: not a manifest of shards (a part without name or bytes); make it again")
 
 
 class Shards:
@@ -33,6 +49,7 @@ class Shards:
             raise UserError(
                 f"{manifest}: schema {self.manifest.get('schema')}, expected {SCHEMA_VERSION}; make it again"
             )
+        _check(self.path, self.manifest)
         self.kind = str(self.manifest["kind"])
         if self.kind not in kinds:
             raise UserError(f"{manifest}: holds {self.kind}, but {' or '.join(kinds)} are needed")
@@ -58,14 +75,19 @@ class Shards:
                 footer = pq.read_metadata(path)
             except (pa.ArrowException, OSError) as error:
                 raise self._broken(path, error) from None
+            lacking = [name for name in self.columns if name not in footer.schema.to_arrow_schema().names]
+            if lacking:
+                raise UserError(f"{path}: has no column {lacking[0]}; delete {manifest} to make it again")
             sizes += [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
             self._places += [(path, group) for group in range(footer.num_row_groups)]
         self.blocks: Ints = np.array(sizes, dtype=np.int64)
 
     @staticmethod
-    def kind_of(manifest: str | Path) -> object:
+    def kind_of(manifest: Path) -> str:
         """What a manifest says that its shards hold."""
-        return read_object(manifest).get("kind")
+        found = read_object(manifest)
+        _check(manifest, found)
+        return str(found["kind"])
 
     def read(self, blocks: Ints) -> pa.Table:
         """Rows of these row groups (ascending), one after the other."""
@@ -80,7 +102,15 @@ class Shards:
                     tables.append(file.read_row_groups(numbers, columns=self.columns, use_threads=False))
             except (pa.ArrowException, OSError) as error:
                 raise self._broken(path, error) from None
-        return pa.concat_tables(tables).combine_chunks()
+        table = pa.concat_tables(tables).combine_chunks()
+        for name in self.texts:
+            highest = pc.max(pc.list_flatten(table.column(name))).as_py()
+            if highest is not None and highest >= self.template.vocab_size:
+                raise UserError(
+                    f"{self.path}: its parts have the sub-word {highest}, the tokenizer {self.template.vocab_size}; "
+                    "delete it to make it again"
+                )
+        return table
 
     def longer_than(self, words: int) -> int:
         """Number of pairs with more than ``words`` words on a side."""
@@ -92,4 +122,4 @@ class Shards:
         return count
 
     def _broken(self, path: Path, error: Exception) -> UserError:
-        return UserError(f"{path}: broken ({error}); delete {self.path} to make it again")
+        return UserError(f"{path}: broken ({str(error).splitlines()[0]}); delete {self.path} to make it again")

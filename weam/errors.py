@@ -12,7 +12,11 @@ class UserError(Exception):
 class Preempted(Exception):
     """A signal asked to stop; what was done is kept, and the same command goes on from there.
 
-    The command line exits with status :attr:`STATUS` (EX_TEMPFAIL of sysexits.h: try again later).
+    The command line exits with status :attr:`STATUS` (EX_TEMPFAIL of sysexits.h: try again later), after Ctrl-C 130.
     """
 
     STATUS = 75
+
+    def __init__(self, message: str, status: int = STATUS) -> None:
+        super().__init__(message)
+        self.status = status

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from weam import modeling, nli, qa
+from weam import modelfolder, modeling, nli, qa
 from weam.config import Nli, Qa
 from weam.io import sha256
 from weam.processes import processes
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     settings = read_settings(Qa, args.settings) if args.family == "qa" else read_settings(Nli, args.settings)
+    origins = modelfolder.prepare(args, [args.model, *args.manifest], args.manifest, args.model)
     with processes(args.device, args.threads) as group:
         examples, steps = read_examples(args, settings)
         report = ", ".join(f"{step.get('rows', step.get('removed'))} {step['step']}" for step in steps)
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
         training: dict[str, Any] = {"stage": "finetune", "family": args.family, "language": args.language}
         training |= {"seed": args.seed, "data": {"corpus": f"{args.family}-{args.language}", "steps": steps}}
         training |= run_.summary | {"settings": settings.model_dump(), "model": weights}
-        modeling.save(model, args.model, args.out, training, run_.metrics, args.manifest, base=args.model)
+        modelfolder.save(model, args.model, args.out, training | origins, run_.metrics)
         run_.finish()
 
 

@@ -92,14 +92,16 @@ def read_json(path: str | Path) -> Any:
     except FileNotFoundError:
         raise UserError(f"{path}: the file does not exist; check the path or run the stage that makes it") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: not valid JSON ({error}); delete the file and make it again") from None
+        raise UserError(f"{path}: not valid JSON ({error}); give the right file, or make this one again") from None
 
 
 def read_object(path: str | Path) -> dict[str, Any]:
     """Read a JSON file as :func:`read_json`; anything but an object is a :class:`UserError` too."""
     value = read_json(path)
     if not isinstance(value, dict):
-        raise UserError(f"{path}: holds a JSON {type(value).__name__}, not an object; delete it and make it again")
+        raise UserError(
+            f"{path}: holds a JSON {type(value).__name__}, not an object; give the right file, or make this one again"
+        )
     return value
 
 

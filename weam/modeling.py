@@ -1,37 +1,22 @@
-"""Loading, making and saving Hugging Face models, with one clear sentence when a folder is wrong."""
+"""Loading and making Hugging Face models, with one clear sentence when a folder is wrong."""
 
 from __future__ import annotations
 
-import argparse
 import os
-import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from weam.card import model_card
 from weam.config import Backbone
 from weam.errors import UserError
-from weam.io import atomic_path, read_json, read_object, sha256, write_json, write_text
+from weam.io import read_object, sha256
 from weam.subwords import Subwords
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 Head = Literal["masked_lm", "qa", "nli"]
 NLI_LABELS = ["entailment", "neutral", "contradiction"]
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 NEW: dict[Head, tuple[str, ...]] = {"masked_lm": (), "qa": ("qa_outputs.",), "nli": ("classifier.", "bert.pooler.")}
 """Weights that a folder need not hold: those of the task's own head."""
-
-
-def add_source_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--source",
-        type=Path,
-        action="append",
-        default=[],
-        help="manifest of a source of the data, for licence and citation in the model card (repeat)",
-    )
 
 
 def _classes(kind: str) -> dict[Head, Any]:
@@ -52,7 +37,7 @@ def _classes(kind: str) -> dict[Head, Any]:
     }
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Without the library's notices on new heads and its bars for single files."""
     from transformers.utils import logging
 
@@ -77,9 +62,13 @@ def load(folder: str | Path, head: Head, subwords: Subwords | None = None) -> An
     folder = Path(folder)
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: not a model folder (no config.json); give a folder made by backbone or pretrain")
-    kind = read_json(folder / "config.json").get("model_type")
+    kind = read_object(folder / "config.json").get("model_type")
     if kind not in ("bert", "xlm-roberta"):
         raise UserError(f"{folder}: model type {kind!r} is not supported; use a bert or xlm-roberta model")
+    if (folder / "model.safetensors.index.json").is_file():
+        raise UserError(
+            f"{folder}: weights in several files; backbone.name_or_path takes it, and makes one file of them"
+        )
     if not (folder / "model.safetensors").is_file():
         raise UserError(f"{folder}: no model.safetensors; convert the weights to safetensors or fetch them again")
     extra = {"id2label": dict(enumerate(NLI_LABELS)), "label2id": {n: i for i, n in enumerate(NLI_LABELS)}}
@@ -117,7 +106,7 @@ def load_masked_lm(name: str, where: str, revision: str | None) -> tuple[Any, st
         commit = (
             None if Path(name).is_dir() else hub.extract_commit_hash(hub.cached_file(name, "config.json", **at), None)
         )
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:
         raise UserError(f"{where}: cannot be loaded ({first_line(error)}); check the name or the folder") from None
     if config.model_type not in ("bert", "xlm-roberta"):
         raise UserError(f"{where}: model type {config.model_type!r}; use bert or xlm-roberta")
@@ -127,19 +116,21 @@ def load_masked_lm(name: str, where: str, revision: str | None) -> tuple[Any, st
 
 
 def _load(kind: Any, name: str | Path, where: str, head: Head, **options: Any) -> Any:
-    _quiet()
+    quiet()
     try:
         model, report = kind.from_pretrained(
             name, use_safetensors=True, attn_implementation="sdpa", dtype="float32", output_loading_info=True, **options
         )
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{where}: the weights cannot be loaded ({first_line(error)}); make or fetch the folder again"
-        ) from None
-    except Exception as error:
+    except Exception as error:  # many kinds, from several libraries
         if type(error).__module__.startswith("safetensors"):
             raise UserError(f"{where}: model.safetensors is broken ({error}); make or fetch it again") from None
-        raise
+        reason = first_line(error)
+        if "ignore_mismatched_sizes" in str(error):
+            reason = "they are not of the sizes that config.json says"
+        raise UserError(f"{where}: the weights cannot be loaded ({reason}); make or fetch the folder again") from None
+    unused = sorted(key for key in report["unexpected_keys"] if ".encoder.layer." in key)
+    if unused:
+        raise UserError(f"{where}: config.json has no place for the weights {unused[0]}; they do not belong together")
     lacking = sorted(key for key in report["missing_keys"] if not key.startswith(NEW[head]))
     if lacking:
         more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
@@ -183,49 +174,19 @@ def from_scratch(settings: Backbone, subwords: Subwords) -> Any:
     )
 
 
-def require_positions(model: Any, length: int, key: str) -> None:
-    """Refuse sequences that are longer than the position embeddings allow; ``key`` is what sets their length."""
+def positions(model: Any) -> int:
+    """The longest sequence that the position embeddings allow."""
     config = model.config
     reserved = config.pad_token_id + 1 if config.model_type == "xlm-roberta" else 0
-    most = int(config.max_position_embeddings) - reserved
+    return int(config.max_position_embeddings) - reserved
+
+
+def require_positions(model: Any, length: int, key: str) -> None:
+    """Refuse sequences that are longer than the position embeddings allow; ``key`` is what sets their length."""
+    most = positions(model)
     if length > most:
         raise UserError(f"{key} {length} is more than the {most} positions of the model; lower it")
 
 
 def weights_hash(folder: Path) -> str:
     return sha256(folder / "model.safetensors")
-
-
-def save(
-    model: Any,
-    tokenizer: str | Path,
-    out: str | Path,
-    training: dict[str, Any],
-    metrics: str = "",
-    sources: Sequence[Path] = (),
-    base: Path | None = None,
-) -> None:
-    """Write a Hugging Face model folder with its tokenizer, model card, ``training.json`` and ``metrics.jsonl``.
-
-    ``sources`` are manifests of the data, and ``base`` is the folder that the training started from: both are named
-    in the card, what the base learned from included. The folder appears only when it is complete.
-    """
-    _quiet()
-    training |= {"sources": [_source(path) for path in sources]}
-    if base is not None and (base / "training.json").is_file():
-        training |= {"base": read_object(base / "training.json")}
-    with atomic_path(out) as folder:
-        model.save_pretrained(folder)
-        for name in TOKENIZER_FILES:
-            if (Path(tokenizer) / name).is_file():
-                shutil.copyfile(Path(tokenizer) / name, folder / name)
-        write_json(folder / "training.json", training)
-        write_text(folder / "metrics.jsonl", metrics)
-        write_text(folder / "README.md", model_card(training))
-
-
-def _source(manifest: Path) -> dict[str, Any]:
-    found = read_object(manifest)
-    return {key: found.get(key) for key in ("source", "version", "languages", "licence", "citation")} | {
-        "sha256": sha256(manifest)
-    }

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from weam import modeling
+from weam import modelfolder, modeling
 from weam.config import Masking, Mlm, Optimisation, Tlm, Weam, WordAlign
 from weam.corpus import Shards
 from weam.errors import UserError
@@ -38,19 +38,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--temperature", type=float, default=1.0, help="of the mixture: 1 is in proportion to sizes")
     parser.add_argument("--settings", help="settings of the objective: inline JSON or a file")
-    modeling.add_source_arguments(parser)
+    modelfolder.add_source_arguments(parser)
     add_training_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     settings = read_settings(SETTINGS[args.objective], args.settings)
-    if args.temperature < 1:
+    if not args.temperature >= 1:
         raise UserError(f"--temperature {args.temperature}: give 1 (in proportion to the sizes) or more (more evenly)")
-    kinds = {str(Shards.kind_of(path)) for path in args.shards}
+    kinds = {Shards.kind_of(path) for path in args.shards}
     if len(kinds) > 1:
         raise UserError(f"--shards: a mixture of {' and '.join(sorted(kinds))}; give one kind")
     if isinstance(settings, Mlm) and settings.mask_unit == "word" and kinds != {"pairs"}:
         raise UserError("mask_unit word needs shards of pairs: those of running text do not say where words begin")
+    origins = modelfolder.prepare(args, [args.model, *args.shards], args.source, args.model)
     with processes(args.device, args.threads) as group:
         subwords = Subwords(args.model)
         torch.manual_seed(args.seed)
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> None:
         left_out = sum(s.longer_than(settings.max_words) for s in sources) if isinstance(settings, WordAlign) else 0
         training |= {"pairs_left_out": left_out, "settings": settings.model_dump(), "temperature": args.temperature}
         training |= {"model": modeling.weights_hash(args.model), "shards": [sha256(path) for path in args.shards]}
-        modeling.save(model, args.model, args.out, training, run_.metrics, args.source, base=args.model)
+        modelfolder.save(model, args.model, args.out, training | origins, run_.metrics)
         run_.finish()
 
 

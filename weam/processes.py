@@ -72,8 +72,14 @@ class Processes:
 
 
 def add_device_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (part of what fixes the last bits)")
+    parser.add_argument("--threads", type=_threads, default=1, help="CPU threads (part of what fixes the last bits)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: a GPU if there is one")
+
+
+def _threads(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1024")
+    return int(text)
 
 
 def rank() -> int:
@@ -83,7 +89,7 @@ def rank() -> int:
 
 def set_device(device: str, threads: int) -> torch.device:
     """Set threads and device (``auto``, ``cpu`` or ``cuda``) of a process that is alone."""
-    torch.set_num_threads(max(1, threads))
+    torch.set_num_threads(threads)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():

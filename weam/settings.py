@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,14 @@ from weam.validation import read_yaml, validate
 Settings = TypeVar("Settings", bound=pydantic.BaseModel)
 
 
+def _unique(option: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise UserError(f"{option}: key {key!r} stands twice; keep one")
+    return dict(pairs)
+
+
 def read_settings(model: type[Settings], value: str | None, option: str = "--settings") -> Settings:
     """Parse the value of ``option``: inline JSON, or the path of a YAML or JSON file; None means the defaults."""
     if value is None:
@@ -22,7 +31,7 @@ def read_settings(model: type[Settings], value: str | None, option: str = "--set
     if value.lstrip().startswith("{"):
         where = option
         try:
-            data = json.loads(value)
+            data = json.loads(value, object_pairs_hook=partial(_unique, option))
         except json.JSONDecodeError as error:
             raise UserError(f"{option}: not valid JSON ({error}); give a JSON object or the path of a file") from None
     elif not Path(value).is_file():

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from tokenizers import Encoding, Tokenizer
 
 from weam.errors import UserError
-from weam.io import read_json, sha256
+from weam.io import read_object, sha256
 
 
 class Template(NamedTuple):
@@ -40,6 +40,11 @@ class Subwords:
 
     def __init__(self, folder: str | Path) -> None:
         self.path = Path(folder) / "tokenizer.json"
+        if not Path(folder).is_dir():
+            raise UserError(
+                f"{folder}: no such folder; give a model or tokenizer folder (a model of the hub is fetched by the "
+                "backbone command)"
+            )
         if not self.path.is_file():
             raise UserError(f"{self.path}: the file does not exist; a fast tokenizer (tokenizer.json) is needed")
         try:
@@ -68,7 +73,7 @@ class Subwords:
         folder = self.path.parent
         for name in ("tokenizer_config.json", "special_tokens_map.json"):
             if (folder / name).is_file():
-                names = read_json(folder / name) | names
+                names = read_object(folder / name) | names
         ids = {key: self._id(names.get(key, ""), key) for key in ("pad_token", "mask_token")}
         special = sorted({i for i, token in self.tokenizer.get_added_tokens_decoder().items() if token.special})
         return Template(
@@ -83,7 +88,7 @@ class Subwords:
         )
 
     def _id(self, token: str | dict[str, Any], key: str) -> int:
-        text = token["content"] if isinstance(token, dict) else token
+        text = str(token.get("content", "")) if isinstance(token, dict) else str(token)
         number = self.tokenizer.token_to_id(text or {"pad_token": "[PAD]", "mask_token": "[MASK]"}[key])
         if number is None:
             raise UserError(f"{self.path.parent}: no {key} ({text!r}) in the vocabulary; use a masked language model")

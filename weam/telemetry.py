@@ -135,7 +135,8 @@ class Telemetry:
         }
         rates["utilisation"] = work["flops"] * share / seconds / self.peak / self.processes.world
         if self._progress is not None:
-            self._progress.step(0, loss=losses.get("loss", 0.0), **rates)
+            shown = {"loss": losses.get("loss", 0.0), f"{self.unit}/s": rates[f"{self.unit}_per_s"]}
+            self._progress.step(0, **shown, **{"tokens/s": rates["tokens_per_s"], "of peak": rates["utilisation"]})
         if self._speed is not None:
             rates["waiting"] = self.waited / seconds
             print(

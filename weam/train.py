@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -54,8 +55,8 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2**63 - 1")
     return int(text)
 
 
@@ -110,8 +111,9 @@ class Run:
         """The checkpoints: one folder per run, also of other code or arithmetic."""
         how: list[Any] = [code_hash(str(self.identity["stage"])), torch.__version__, self.processes.device.type]
         how += [torch.get_num_threads(), self.processes.world, transformers.__version__, model.config.to_dict()]
-        key = json.dumps([how, settings.model_dump(), self.args.seed, self.identity], default=str)
-        self.checkpoints = Checkpoints(self.args.work, hashlib.sha256(key.encode()).hexdigest()[:16])
+        arithmetic = settings.model_dump(exclude={"checkpoint_steps"})
+        key = json.dumps([how, arithmetic, self.args.seed, self.identity], default=str)
+        self.checkpoints = Checkpoints(self.args.work, hashlib.sha256(key.encode()).hexdigest()[:16], self.args.out)
         return self.checkpoints
 
     def finish(self) -> None:
@@ -168,6 +170,8 @@ def train(
     done = _resume(run, settings, model, optimizer, telemetry)
     checkpoints = run.checkpoints
     if settings.compile:
+        if not any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "c++", "clang++")):
+            raise UserError("compile: true needs a C++ compiler, and none is found; install one, or set it to false")
         compile_encoder(model)
     model.train()
     parts = _parts(mixture, objective, settings, seed, done, steps, processes)
@@ -211,7 +215,8 @@ def train(
                         checkpoints.save(step + 1, state | {"telemetry": telemetry.state()})
                     processes.barrier()  # torchrun stops all when one has ended: not before the file is there
                 if wanted and step + 1 < steps:
-                    raise Preempted(f"{name}: stopped by {signals.name} at step {step + 1} of {steps}")
+                    message = f"{name}: stopped by {signals.name} at step {step + 1} of {steps}"
+                    raise Preempted(message, 130 if signals.came == signal.SIGINT else Preempted.STATUS)
     except BaseException:
         telemetry.stop(*sys.exc_info())
         if checkpoints is not None:
@@ -262,9 +267,10 @@ def _resume(
     state: dict[str, Any] = {}
     if processes.first:
         try:
-            for done, state in run.open(settings, model).load():
+            checkpoints = run.open(settings, model)
+            for done, state in checkpoints.load():
                 if reason := _misfit(state, model, optimizer):
-                    Checkpoints.refuse(f"the checkpoint of step {done} does not fit the model ({reason})")
+                    checkpoints.refuse(done, f"the checkpoint of step {done} does not fit the model ({reason})")
                     done, state = 0, {}
                     continue
                 print(f"{telemetry.name}: going on after step {done}", file=sys.stderr)
@@ -300,7 +306,10 @@ def _misfit(state: dict[str, Any], model: torch.nn.Module, optimizer: torch.opti
 
 
 class StopSignals:
-    """SIGTERM and SIGUSR1 (what schedulers send before they stop a job) are noted; the loop stops after its step."""
+    """Signals are noted; the loop stops after its step.
+
+    SIGTERM and SIGUSR1 are what schedulers send before they stop a job; SIGINT (Ctrl-C) a second time stops at once.
+    """
 
     def __init__(self) -> None:
         self.came: int | None = None
@@ -313,7 +322,7 @@ class StopSignals:
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGUSR1):
+            for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
                 self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -334,4 +343,6 @@ class StopSignals:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame
+        if self.came == signal.SIGINT == number:
+            raise KeyboardInterrupt
         self.came = number

@@ -36,6 +36,8 @@ def _sentence(model: type[pydantic.BaseModel], error: pydantic.ValidationError) 
         return f"{message}{more}"
     if key.endswith("[key]"):
         key = key.removesuffix(".[key]")
+    if isinstance(fault["input"], dict):  # a fault between the keys of a block, which the message names
+        return f"key {key!r}: {message}{more}"
     return f"key {key!r} is {fault['input']!r}; {message[0].lower()}{message[1:]}{more}"
 
 

@@ -5,6 +5,7 @@ Needs: `cfg`, the validated configuration (weam.config.Config) that the Snakefil
 """
 
 import json
+import re
 from pathlib import Path
 
 from weam.codehash import code_hash
@@ -284,6 +285,11 @@ def shared(system):
 
 def pretrain_languages(wildcards):
     """Languages that continued pre-training learns from."""
+    if joint(wildcards.system) != (wildcards.lang == "multi"):
+        raise SystemExit(
+            f"weam: there is no {wildcards.system} for {wildcards.lang}; a joint system has the language multi, "
+            "another one of its own"
+        )
     return cfg.languages if joint(wildcards.system) else [wildcards.lang]
 
 
@@ -432,14 +438,13 @@ def each(option, values):
 
 
 def gpus(resources):
-    """How many GPUs a job asked for: gpu=2, or gres="gpu:2", "gpu:a100:2", "gpu"."""
-    asked = [part.split(":") for part in str(resources.get("gres", "")).split(",")]
-    counts = [
-        int(parts[-1]) if parts[-1].isdigit() else 1
-        for parts in asked
-        if parts[0] == "gpu"
-    ]
-    return int(resources.get("gpu", 0) or 0) + sum(counts)
+    """How many GPUs a job asked for: gres="gpu:2", "gpu:a100:2", "gpu" if it is set, else gpu=2."""
+    asked = re.findall(
+        r"\bgpu(?::[A-Za-z][^:,(]*)?(?::(\d+))?", str(resources.get("gres", ""))
+    )
+    if asked:
+        return sum(int(count or 1) for count in asked)
+    return int(resources.get("gpu", 0) or 0)
 
 
 def device(wildcards, resources):
@@ -451,7 +456,8 @@ def launch(wildcards, resources):
     """The start of a training command: one process, or one for each of several GPUs."""
     count = gpus(resources)
     if count > 1:
-        return f"python -m torch.distributed.run --standalone --nproc-per-node={count} -m weam"
+        # a scheduler's SIGUSR1 is for the processes, which write a checkpoint; torchrun would die of it
+        return f"trap '' USR1; python -m torch.distributed.run --standalone --nproc-per-node={count} -m weam"
     return "python -m weam"
 
 
