@@ -343,7 +343,7 @@ def test_wrong_files(world: Path, tmp_path: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda m: shutil.rmtree(m), "the file does not exist"),
+        (lambda m: shutil.rmtree(m), "no such folder; give a model or tokenizer folder"),
         (lambda m: (m / "tokenizer.json").unlink(), "tokenizer.json: the file does not exist; a fast tokenizer"),
         (lambda m: (m / "config.json").unlink(), "not a model folder"),
         (lambda m: (m / "model.safetensors").unlink(), "no model.safetensors"),
