@@ -321,8 +321,8 @@ def test_a_work_folder_that_has_gone_loses_no_model(tmp_path: Path, capsys: pyte
     assert "cannot be cleared up" in capsys.readouterr().err
 
 
-def test_a_slow_checkpoint_of_one_process_is_waited_for(world: Path) -> None:
-    """The signal comes to the second process alone, and the first takes its time to write."""
+def test_a_signal_to_one_process_stops_both_at_the_same_step(world: Path) -> None:
+    """The signal comes to the second process alone; the first takes ten seconds to write, and its file is whole."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     arguments = [str(KILL_AT), "slow", "3", *command(world, "slow")]
     done = subprocess.run([*torchrun, *arguments], capture_output=True, text=True, timeout=300)
