@@ -1,6 +1,6 @@
 # make mlqa    the main job: environment (if missing), then results/tables/mlqa.csv
 # make all     all tables
-# make test    environment (if missing), then the tests
+# make test    environment (if missing), then the tests, a process per core (at most 8)
 # make fuzz    a minute of random input for the word aligner (FUZZ_SECONDS=60)
 # make lint    every static check
 # make clean   remove results and generated data (downloads too), keep the environment
@@ -42,7 +42,7 @@ $(STAMP): requirements.lock pyproject.toml
 	touch $@
 
 test: env
-	pytest
+	pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 fuzz: env
 	pytest -s tests/fuzz_fast_align.py

@@ -49,7 +49,7 @@ def copy_tree(target: Path) -> Path:
 
 
 def environment() -> dict[str, str]:
-    leave = ("WEAM_", "SNAKEMAKE_", "PYTHONPATH")
+    leave = ("WEAM_", "SNAKEMAKE_", "PYTHONPATH", "PYTEST_", "OMP_")
     return {name: value for name, value in os.environ.items() if not name.startswith(leave)}
 
 
