@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import tarfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from weam.readers import Release
@@ -17,6 +19,21 @@ def make_zip(members: dict[str, bytes | str]) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
             archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def make_tar(members: Mapping[str, bytes | str], packed: bool = True) -> bytes:
+    """Bytes of a tar, or tar.gz, with these members and a folder entry before each."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz" if packed else "w") as archive:
+        for name, data in members.items():
+            raw = data.encode("utf-8") if isinstance(data, str) else data
+            folder = tarfile.TarInfo(name.rpartition("/")[0] or ".")
+            folder.type = tarfile.DIRTYPE
+            archive.addfile(folder)
+            info = tarfile.TarInfo(name)
+            info.size = len(raw)
+            archive.addfile(info, io.BytesIO(raw))
     return buffer.getvalue()
 
 

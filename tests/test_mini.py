@@ -10,6 +10,7 @@ import json
 import random
 import re
 import shutil
+import tarfile
 import unicodedata
 import zipfile
 from pathlib import Path
@@ -45,7 +46,7 @@ FILES = [
     "translation2019zh.zip",
     *(f"mono.{code}.txt.gz" for code in LANGUAGES),
     *(f"en-{code}.test.tsv" for code in LANGUAGES[1:]),
-    *("train-v1.1.json", "mlqa-translate-train.zip", "MLQA_V1.zip", "XNLI-1.0.zip", "XNLI-MT-1.0.zip"),
+    *("train-v1.1.json", "mlqa-translate-train.tar.gz", "MLQA_V1.zip", "XNLI-1.0.zip", "XNLI-MT-1.0.zip"),
 ]
 TASK_FILES = [
     *(f"xquad.{code}.json" for code in LANGUAGES),
@@ -87,6 +88,11 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 def member(path: Path, name: str) -> str:
+    if path.name.endswith(".tar.gz"):
+        with tarfile.open(path) as tar:
+            packed = tar.extractfile(name)
+            assert packed is not None
+            return packed.read().decode()
     with zipfile.ZipFile(path) as archive:
         return archive.read(name).decode()
 
@@ -113,7 +119,7 @@ def english_train(folder: Path) -> dict[str, Any]:
 
 def translated(folder: Path, code: str) -> dict[str, Any]:
     name = f"mlqa-translate-train/{code}_squad-translate-train-train-v1.1.json"
-    return dict(json.loads(member(folder / "mlqa-translate-train.zip", name)))
+    return dict(json.loads(member(folder / "mlqa-translate-train.tar.gz", name)))
 
 
 def mlqa(folder: Path, split: str, context: str, question: str) -> dict[str, Any]:

@@ -8,9 +8,11 @@ import itertools
 import json
 import re
 import shutil
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, cast
 
 import pytest
 import yaml
@@ -379,7 +381,7 @@ def test_answers_stand_where_the_offset_says(tmp_path: Path) -> None:
 
 # -- new languages leave the others alone ----------------------------------------------------------------------------
 
-SHARED = ("mlqa-translate-train.zip", "MLQA_V1.zip", "XNLI-1.0.zip", "XNLI-MT-1.0.zip")
+SHARED = ("mlqa-translate-train.tar.gz", "MLQA_V1.zip", "XNLI-1.0.zip", "XNLI-MT-1.0.zip")
 PINNED = {
     "de-en.txt.zip": "3fae9204f4983e75",
     "en-es.txt.zip": "917b1db17f63524f",
@@ -392,7 +394,7 @@ PINNED = {
     "en-es.test.tsv": "a136b0052aa77265",
     "en-zh.test.tsv": "53021ed99411dc89",
     "train-v1.1.json": "9d7e188e67ba79e4",
-    "mlqa-translate-train.zip": "d8ba41b87a1395eb",
+    "mlqa-translate-train.tar.gz": "d8ba41b87a1395eb",
     "MLQA_V1.zip": "0422260fe5559fb5",
     "XNLI-1.0.zip": "9aad28b642ddb6f5",
     "XNLI-MT-1.0.zip": "bb878865e7a68b2a",
@@ -402,20 +404,24 @@ PINNED = {
 
 def old_bytes(path: Path) -> dict[str, bytes]:
     """What a file says in the old languages: member (or the file itself) to its uncompressed bytes."""
-    data = path.read_bytes()
-    if path.name.endswith(".gz"):
-        return {path.name: gzip.decompress(data)}
-    if not path.name.endswith(".zip"):
-        return {path.name: data}
-    members: dict[str, bytes] = {}
     new = "|".join(code for code in lexicon.languages(LEXICONS) if code not in OLD)
-    with zipfile.ZipFile(path) as archive:
-        for name in sorted(archive.namelist()):
-            if name.startswith("XNLI-1.0/"):
-                lines = archive.read(name).splitlines(keepends=True)
-                members[name] = b"".join(line for line in lines if line.split(b"\t")[0].decode() in ("language", *OLD))
-            elif not re.search(rf"[-/.]({new})[-_.]", name):
-                members[name] = archive.read(name)
+    if path.name.endswith(".tar.gz"):
+        with tarfile.open(path) as tar:
+            there = {name: cast(IO[bytes], tar.extractfile(name)).read() for name in sorted(tar.getnames())}
+    elif path.name.endswith(".zip"):
+        with zipfile.ZipFile(path) as archive:
+            there = {name: archive.read(name) for name in sorted(archive.namelist())}
+    elif path.name.endswith(".gz"):
+        return {path.name: gzip.decompress(path.read_bytes())}
+    else:
+        return {path.name: path.read_bytes()}
+    members: dict[str, bytes] = {}
+    for name, data in there.items():
+        if name.startswith("XNLI-1.0/"):
+            lines = data.splitlines(keepends=True)
+            members[name] = b"".join(line for line in lines if line.split(b"\t")[0].decode() in ("language", *OLD))
+        elif not re.search(rf"[-/.]({new})[-_.]", name):
+            members[name] = data
     return members
 
 

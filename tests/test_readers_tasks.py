@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from releases import make_zip, release
+from releases import make_tar, make_zip, release
 
 from weam.errors import UserError
 from weam.readers import Release, nli, qa
@@ -66,11 +67,18 @@ def test_training_files_of_the_other_formats(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has no file tydiqa.goldp.fi.train.json\[.gz\]; it has tydiqa.goldp.en"):
         qa.read_train(tydiqa, "fi")
     member = "mlqa-translate-train/de_squad-translate-train-train-v1.1.json"
-    zipped: Files = {"mlqa-translate-train.zip": make_zip({member: squad(GOOD)})}
-    translated = release(tmp_path, "mlqa-translate-train", ["de", "es"], zipped)
-    assert len(qa.read_train(translated, "de")[0]) == 1
-    with pytest.raises(UserError, match=r"has no member es_squad-translate-train-train-v1.1.json; it has mlqa-trans"):
-        qa.read_train(translated, "es")
+    members: Files = {member: squad(GOOD), member.replace("train-v1.1", "dev-v1.1"): squad(GOOD, GOOD)}
+    # the helper packs what ends in .gz
+    for name, packed in (
+        ("mlqa-translate-train.tar.gz", gzip.decompress(make_tar(members))),
+        ("x.zip", make_zip(members)),
+    ):
+        translated = release(tmp_path / name, "mlqa-translate-train", ["de", "es"], {name: packed})
+        assert len(qa.read_train(translated, "de")[0]) == 1
+        with pytest.raises(
+            UserError, match=r"has no file es_squad-translate-train-train-v1.1.json\[.gz\]; it has de_sq"
+        ):
+            qa.read_train(translated, "es")
     with pytest.raises(UserError, match="has no language 'fr'; it has de, es"):
         qa.read_train(translated, "fr")
     with pytest.raises(UserError, match="format 'mlqa' has no training questions"):
@@ -145,6 +153,45 @@ def test_xquad(tmp_path: Path) -> None:
         qa.read_test(source, "test", "de", "en")
     with pytest.raises(UserError, match="no split 'dev'"):
         qa.test_cells(source, "dev", ["de"])
+
+
+def of(*ids: str) -> str:
+    """SQuAD JSON with a good question for each id."""
+    return squad(*((id, *GOOD[1:]) for id in ids))
+
+
+TYDIQA_DEV = "tydiqa-goldp-v1.1-dev"
+
+
+@pytest.mark.parametrize("layout", ["released", "whole", "xtreme"])
+def test_tydiqa(tmp_path: Path, layout: str) -> None:
+    files: Files = {"tydiqa-goldp-v1.1-train.json": of("english-1", "arabic-1", "english-2", "swahili-9")}
+    if layout == "released":
+        dev: Files = {f"{TYDIQA_DEV}/tydiqa-goldp-dev-{x}.json": of(f"{x}-7") for x in ("arabic", "english")}
+        files[f"{TYDIQA_DEV}.tgz"] = make_tar(dev)
+    elif layout == "whole":
+        files[f"{TYDIQA_DEV}.json"] = of("arabic-7", "english-7")
+    else:
+        files = {f"tydiqa.goldp.{x}.{split}.json": of("1", "2") for x in ("ar", "en") for split in ("train", "dev")}
+    source = release(tmp_path, "tydiqa", ["en", "ar"], files)
+    trained, tested = (["1", "2"], ["1", "2"]) if layout == "xtreme" else (["english-1", "english-2"], ["english-7"])
+    assert [example.id for example in qa.read_train(source, "en")[0]] == trained
+    assert [example.id for example in qa.read_test(source, "test", "en", "en")] == tested
+    assert qa.test_cells(source, "test", ["ar", "en"]) == [("ar", "ar"), ("en", "en")]
+    assert list(qa.read_diagonal(source, "test", ["ar"])) == [("ar",)]
+
+
+def test_tydiqa_faults(tmp_path: Path) -> None:
+    whole = release(tmp_path / "a", "tydiqa", ["en", "fi"], {"tydiqa-goldp-v1.1-train.json": of("english-1")})
+    with pytest.raises(UserError, match=r"has no question in 'fi' \(no id begins with finnish-\)"):
+        qa.read_train(whole, "fi")
+    with pytest.raises(UserError, match=r"has no test questions in en; it has none at all"):
+        qa.test_cells(whole, "test", ["en"])
+    with pytest.raises(UserError, match=r"has no file tydiqa.goldp.en.dev.json\[.gz\]; it has tydiqa-goldp-v1.1-train"):
+        qa.read_test(whole, "test", "en", "en")
+    twice: Files = {"tydiqa.goldp.en.dev.json": of("1"), "tydiqa-goldp-dev-english.json": of("english-1")}
+    with pytest.raises(UserError, match=r"holds the dev questions in 'en', as .* does; leave one of them out"):
+        qa.read_test(release(tmp_path / "b", "tydiqa", ["en"], twice), "test", "en", "en")
 
 
 TRAIN = "premise\thypo\tlabel\n"

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import re
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from releases import make_zip, release
+from releases import make_tar, make_zip, release
 
 from weam.errors import UserError
 from weam.readers import copa, retrieval, tagging
@@ -21,20 +19,6 @@ from weam.readers.retrieval import Text
 from weam.readers.tagging import TaggedSentence
 
 Files = dict[str, bytes | str]
-
-
-def make_tar(members: dict[str, str], packed: bool = True) -> bytes:
-    """Bytes of a tar, or tar.gz, with these members and a folder entry before each."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz" if packed else "w") as archive:
-        for name, text in members.items():
-            folder = tarfile.TarInfo(name.rpartition("/")[0] or ".")
-            folder.type = tarfile.DIRTYPE
-            archive.addfile(folder)
-            info = tarfile.TarInfo(name)
-            info.size = len(text.encode())
-            archive.addfile(info, io.BytesIO(text.encode()))
-    return buffer.getvalue()
 
 
 def lines(*rows: Any) -> str:
@@ -419,6 +403,7 @@ def test_wikiann_faults(tmp_path: Path, text: str, message: str) -> None:
         make_tar(NAMES)[:-2],
         b"",
     ],
+    ids=["no tar", "cut tar", "cut checksum", "cut length", "empty"],
 )
 def test_damaged_tars_inside_a_zip(tmp_path: Path, tar: bytes) -> None:
     source = release(tmp_path, "wikiann", ["de"], {"p.zip": make_zip({"de.tar.gz": tar})})

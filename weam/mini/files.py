@@ -74,7 +74,7 @@ _FILES: tuple[tuple[str, Write, Which], ...] = (
     (rf"mono\.{_CODE}\.txt\.gz", parallel.write_monolingual, _own),
     (rf"en-{_CODE}\.test\.tsv", parallel.write_gold, _pair),
     (r"train-v1\.1\.json", questions.write_squad, _english),
-    (r"mlqa-translate-train\.zip", questions.write_translate_train, _others),
+    (r"mlqa-translate-train\.tar\.gz", questions.write_translate_train, _others),
     (r"MLQA_V1\.zip", questions.write_mlqa, _all),
     (rf"xquad\.{_CODE}\.json", questions.write_xquad, _own),
     (rf"{_CODE}\.json", partial(questions.write_xquad, sentences=True), _own),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from weam.mini.grammar import Grammar
-from weam.mini.speakers import Speakers, dump, text_and_spans, write_text, write_zip
+from weam.mini.speakers import Speakers, dump, text_and_spans, write_tar_gz, write_text, write_zip
 from weam.mini.world import QaPassage, Sampler, Split
 
 BAD_OFFSET_EVERY = 100
@@ -30,7 +30,7 @@ def write_translate_train(speakers: Speakers, codes: Sequence[str], out: Path) -
         grammar = speakers.grammars[code]
         paragraphs = _paragraphs(passages, grammar, grammar, "train", bad_offsets=True)
         members[f"mlqa-translate-train/{code}_squad-translate-train-train-v1.1.json"] = dump(_articles(paragraphs))
-    write_zip(out, members)
+    write_tar_gz(out, members)
 
 
 def write_mlqa(speakers: Speakers, codes: Sequence[str], out: Path) -> None:

@@ -79,6 +79,15 @@ def read_named(
 
 def lacking(release: Release, wanted: str) -> UserError:
     """The error for a release that has no file ``wanted``; it lists what is there."""
+    there = listing(release)
+    listed = ", ".join(there[:12]) + (f" and {len(there) - 12} more" if len(there) > 12 else "") or "nothing"
+    return UserError(
+        f"source {release.name}: has no file {wanted}[.gz]; it has {listed}; check the source's url and format"
+    )
+
+
+def listing(release: Release) -> list[str]:
+    """Names, without folders, of all files of a release, members of archives instead of the archives."""
     there: list[str] = []
     for name in release.files:
         path = release.path(name)
@@ -90,10 +99,7 @@ def lacking(release: Release, wanted: str) -> UserError:
                 there += [base_name(member) for member, _ in tar_members(whole)]
         else:
             there.append(base_name(name))
-    listed = ", ".join(there[:12]) + (f" and {len(there) - 12} more" if len(there) > 12 else "") or "nothing"
-    return UserError(
-        f"source {release.name}: has no file {wanted}[.gz]; it has {listed}; check the source's url and format"
-    )
+    return there
 
 
 def tar_members(stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:

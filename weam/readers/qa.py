@@ -1,5 +1,16 @@
 """Question answering: SQuAD v1.1 JSON and what is built like it (TyDiQA-GoldP, MLQA, XQuAD, translated SQuAD).
 
+Files stand alone, are compressed (``.gz``) or are members of a ``.zip`` or ``.tar.gz``, in any folder; what they are
+called by format:
+
+* ``squad``: any name; all files of the source are training data, so its development set is a source of its own.
+* ``mlqa-translate-train``: ``de_squad-translate-train-train-v1.1.json``.
+* ``mlqa``: ``test-context-de-question-en.json``, ``dev-…``.
+* ``xquad``: ``xquad.de.json``.
+* ``tydiqa``: ``tydiqa-goldp-v1.1-train.json`` with all languages, told apart by the beginning of a question's id
+  (``arabic-…``), and for tests ``tydiqa-goldp-dev-arabic.json`` or ``tydiqa-goldp-v1.1-dev.json``, as released; or
+  ``tydiqa.goldp.ar.train.json`` and ``…dev.json``, as XTREME cuts them.
+
 Answers are character offsets into the context. Training data that contradicts itself is dropped and counted; a test set
 must be complete, so there every fault is an error.
 """
@@ -10,19 +21,18 @@ import itertools
 import json
 import re
 import sys
-import zipfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from weam.errors import UserError
-from weam.readers import Release, base_name, is_unicode, members, missing_member, open_zip, reading
+from weam.readers import Release, base_name, is_unicode, reading
+from weam.readers.archives import Entry, collect, lacking, listing, read_named
 
 
 class QAExample(NamedTuple):
     """One question: ``context[start : start + len(text)] == text`` holds for each answer kept for training.
 
-    Ids are unique in a test set only: TyDiQA-GoldP's training files use numbers again and again.
+    Ids are unique in a test set only: XTREME's training files of TyDiQA-GoldP use numbers again and again.
     """
 
     id: str
@@ -36,10 +46,22 @@ EMPTY = "empty question, context or answer"
 BAD_OFFSET = "answer not at its offset"
 BAD_UNICODE = "invalid Unicode"
 
-ONE_LANGUAGE = {"xquad": "xquad.{}.json", "tydiqa": "tydiqa.goldp.{}.dev.json"}
-"""Formats with context and question in one language, to the name of a language's test file. The development set of
-TyDiQA-GoldP is its test set: the other one has no public answers."""
+ONE_LANGUAGE = ("xquad", "tydiqa")
+"""Formats with context and question in one language. The development set of TyDiQA-GoldP is its test set: the other one
+has no public answers."""
 KNOWN = ", ".join(("mlqa", *ONE_LANGUAGE))
+TYDIQA = {
+    "ar": "arabic",
+    "bn": "bengali",
+    "en": "english",
+    "fi": "finnish",
+    "id": "indonesian",
+    "ko": "korean",
+    "ru": "russian",
+    "sw": "swahili",
+    "te": "telugu",
+}
+"""Language to its name in the files and ids of TyDiQA."""
 CELL = re.compile(r"(dev|test)-context-([A-Za-z-]+?)-question-([A-Za-z-]+)\.json")
 
 
@@ -85,25 +107,18 @@ def read_train_questions(release: Release, language: str) -> Iterator[QAExample]
     """All training questions of a release in ``language``, unchecked."""
     release.require_language(language)
     if release.format == "squad":
-        names = list(release.files)
-    elif release.format == "tydiqa":
-        names = release.find(lambda name: name == f"tydiqa.goldp.{language}.train.json")
-        _some(release, names, f"tydiqa.goldp.{language}.train.json")
-    elif release.format == "mlqa-translate-train":
-        wanted = f"{language}_squad-translate-train-train-v1.1.json"
         for name in release.files:
-            path = release.path(name)
-            with open_zip(path) as archive, _member(path, archive, wanted) as stream:
-                yield from read_squad_json(stream, f"{path}: {wanted}")
-        return
+            with reading(release.path(name)), release.open(name) as stream:
+                yield from read_squad_json(stream, str(release.path(name)))
+    elif release.format == "tydiqa":
+        yield from _read_tydiqa(release, language, "train")[0]
+    elif release.format == "mlqa-translate-train":
+        yield from _read_one(release, f"{language}_squad-translate-train-train-v1.1.json")[0]
     else:
         raise UserError(
             f"source {release.name}: format {release.format!r} has no training questions; "
             "known: squad, tydiqa, mlqa-translate-train"
         )
-    for name in names:
-        with reading(release.path(name)), release.open(name) as stream:
-            yield from read_squad_json(stream, str(release.path(name)))
 
 
 def read_train(release: Release, language: str) -> tuple[list[QAExample], list[dict[str, Any]]]:
@@ -179,9 +194,12 @@ def read_test(release: Release, split: str, context_lang: str, question_lang: st
                 f"{context_lang!r} with {question_lang!r}; ask for the same language twice"
             )
         _require_test(release, split)
-        examples, where = _read_file(release, ONE_LANGUAGE[release.format].format(context_lang))
+        if release.format == "tydiqa":
+            examples, where = _read_tydiqa(release, context_lang, "dev")
+        else:
+            examples, where = _read_one(release, f"xquad.{context_lang}.json")
     elif release.format == "mlqa":
-        examples, where = _read_mlqa(release, f"{split}-context-{context_lang}-question-{question_lang}.json")
+        examples, where = _read_one(release, f"{split}-context-{context_lang}-question-{question_lang}.json")
     else:
         raise UserError(f"source {release.name}: format {release.format!r} has no test questions; known: {KNOWN}")
     blank = [example for example in examples if not any(text.strip() for text, _ in example.answers)]
@@ -210,19 +228,12 @@ def test_cells(release: Release, split: str, languages: Sequence[str]) -> list[t
     """
     for language in languages:
         release.require_language(language)
-    there: set[tuple[str, str]] = set()
+    names = {name.removesuffix(".gz") for name in listing(release)}
     if release.format in ONE_LANGUAGE:
         _require_test(release, split)
-        wanted = ONE_LANGUAGE[release.format]
-        there = {(x, x) for x in release.languages if release.find(wanted.format(x).__eq__)}
+        there = {(x, x) for x in release.languages if not names.isdisjoint(_test_names(release.format, x))}
     elif release.format == "mlqa":
-        for name in release.files:
-            listed = [name]
-            if name.endswith(".zip"):
-                with open_zip(release.path(name)) as archive:
-                    listed = members(archive)
-            matches = (CELL.fullmatch(base_name(entry).removesuffix(".gz")) for entry in listed)
-            there |= {(m[2], m[3]) for m in matches if m and m[1] == split}
+        there = {(m[2], m[3]) for m in map(CELL.fullmatch, names) if m and m[1] == split}
     else:
         raise UserError(f"source {release.name}: format {release.format!r} has no test questions; known: {KNOWN}")
     cells = [cell for cell in itertools.product(languages, repeat=2) if cell in there]
@@ -253,32 +264,47 @@ def _require_test(release: Release, split: str) -> None:
         )
 
 
-def _read_file(release: Release, wanted: str) -> tuple[list[QAExample], str]:
-    names = release.find(lambda name: name == wanted)
-    _some(release, names, wanted)
-    where = str(release.path(names[0]))
-    with reading(where), release.open(names[0]) as stream:
-        return read_squad_json(stream, where), where
+def _test_names(format: str, language: str) -> tuple[str, ...]:
+    """Names of the files that the test questions of a language may stand in."""
+    if format == "xquad":
+        return (f"xquad.{language}.json",)
+    return (*_tydiqa_names(language, "dev"), _tydiqa_whole("dev"))
 
 
-def _read_mlqa(release: Release, wanted: str) -> tuple[list[QAExample], str]:
-    for name in release.files:
-        path = release.path(name)
-        if name.endswith(".zip"):
-            with open_zip(path) as archive, _member(path, archive, wanted) as stream:
-                return read_squad_json(stream, f"{path}: {wanted}"), f"{path}: {wanted}"
-    return _read_file(release, wanted)
+def _tydiqa_names(language: str, split: str) -> tuple[str, ...]:
+    return f"tydiqa.goldp.{language}.{split}.json", f"tydiqa-goldp-{split}-{TYDIQA.get(language, language)}.json"
 
 
-def _some(release: Release, names: list[str], wanted: str) -> None:
-    if not names:
+def _tydiqa_whole(split: str) -> str:
+    return f"tydiqa-goldp-v1.1-{split}.json"
+
+
+def _read_one(release: Release, wanted: str) -> tuple[list[QAExample], str]:
+    """The questions of the one file called ``wanted``, and where it is."""
+    return read_named(release, [wanted], _read_entry)[wanted]
+
+
+def _read_entry(entry: Entry) -> tuple[list[QAExample], str]:
+    return read_squad_json(entry.stream, entry.where), entry.where
+
+
+def _read_tydiqa(release: Release, language: str, split: str) -> tuple[list[QAExample], str]:
+    """The questions of a language: its own file, else, of the file of all languages, those with its name in the id."""
+    own = _tydiqa_names(language, split)
+    found = collect(release, lambda path: base_name(path) in own, _read_entry)
+    if len(found) > 1:
         raise UserError(
-            f"source {release.name}: has no file {wanted}[.gz]; it has {', '.join(map(base_name, release.files))}"
+            f"{found[1][1]}: holds the {split} questions in {language!r}, as {found[0][1]} does; "
+            "leave one of them out of the source"
         )
-
-
-def _member(path: Path, archive: zipfile.ZipFile, wanted: str) -> IO[bytes]:
-    name = next((name for name in members(archive) if base_name(name) == wanted), None)
-    if name is None:
-        raise missing_member(path, wanted, archive)
-    return archive.open(name)
+    if found:
+        return found[0]
+    whole = _tydiqa_whole(split)
+    if not collect(release, lambda path: base_name(path) == whole, lambda entry: True):
+        raise lacking(release, own[0])
+    examples, where = _read_one(release, whole)
+    prefix = f"{TYDIQA.get(language, language)}-"
+    chosen = [example for example in examples if example.id.startswith(prefix)]
+    if not chosen:
+        raise UserError(f"{where}: has no question in {language!r} (no id begins with {prefix}); name another language")
+    return chosen, where
