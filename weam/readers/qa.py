@@ -3,7 +3,7 @@
 Files stand alone, are compressed (``.gz``) or are members of a ``.zip`` or ``.tar.gz``, in any folder; what they are
 called by format:
 
-* ``squad``: any name; all files of the source are training data, so its development set is a source of its own.
+* ``squad``: any name, but no archive; all files of the source are training data, so its development set is a source of its own.
 * ``mlqa-translate-train``: ``de_squad-translate-train-train-v1.1.json``.
 * ``mlqa``: ``test-context-de-question-en.json``, ``dev-…``.
 * ``xquad``: ``xquad.de.json``.
@@ -290,19 +290,19 @@ def _read_entry(entry: Entry) -> tuple[list[QAExample], str]:
 
 def _read_tydiqa(release: Release, language: str, split: str) -> tuple[list[QAExample], str]:
     """The questions of a language: its own file, else, of the file of all languages, those with its name in the id."""
-    own = _tydiqa_names(language, split)
-    found = collect(release, lambda path: base_name(path) in own, _read_entry)
+    own, whole = _tydiqa_names(language, split), _tydiqa_whole(split)
+    separate = collect(release, lambda path: base_name(path) in own, _read_entry)
+    found = separate or collect(release, lambda path: base_name(path) == whole, _read_entry)
+    if not found:
+        raise lacking(release, own[0])
     if len(found) > 1:
         raise UserError(
             f"{found[1][1]}: holds the {split} questions in {language!r}, as {found[0][1]} does; "
             "leave one of them out of the source"
         )
-    if found:
-        return found[0]
-    whole = _tydiqa_whole(split)
-    if not collect(release, lambda path: base_name(path) == whole, lambda entry: True):
-        raise lacking(release, own[0])
-    examples, where = _read_one(release, whole)
+    if separate:
+        return separate[0]
+    examples, where = found[0]
     prefix = f"{TYDIQA.get(language, language)}-"
     chosen = [example for example in examples if example.id.startswith(prefix)]
     if not chosen:
