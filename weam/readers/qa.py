@@ -3,7 +3,8 @@
 Files stand alone, are compressed (``.gz``) or are members of a ``.zip`` or ``.tar.gz``, in any folder; what they are
 called by format:
 
-* ``squad``: any name, but no archive; all files of the source are training data, so its development set is a source of its own.
+* ``squad``: any name, but no archive; all files of the source are training data, so its development set is a source
+  of its own.
 * ``mlqa-translate-train``: ``de_squad-translate-train-train-v1.1.json``.
 * ``mlqa``: ``test-context-de-question-en.json``, ``dev-…``.
 * ``xquad``: ``xquad.de.json``.
