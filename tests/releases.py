@@ -38,9 +38,9 @@ def make_tar(members: Mapping[str, bytes | str], packed: bool = True) -> bytes:
 
 
 def make_release(
-    folder: Path, format: str, languages: list[str], files: dict[str, bytes | str], name: str = "src"
+    folder: Path, format: str, languages: list[str], files: dict[str, bytes | str], name: str = "src", **more: object
 ) -> Path:
-    """Write ``files`` (``.gz`` is packed here) and their manifest; return the manifest's path."""
+    """Write ``files`` (``.gz`` is packed here) and their manifest, with ``more`` keys; return the manifest's path."""
     entries = []
     for file, data in files.items():
         raw = data.encode("utf-8") if isinstance(data, str) else data
@@ -57,7 +57,7 @@ def make_release(
         "citation": "",
     }
     path = folder / "manifest.json"
-    path.write_text(json.dumps(manifest | {"files": entries}), encoding="utf-8")
+    path.write_text(json.dumps(manifest | more | {"files": entries}), encoding="utf-8")
     return path
 
 

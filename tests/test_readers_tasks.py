@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from releases import make_tar, make_zip, release
+from releases import make_release, make_tar, make_zip, release
 
 from weam.errors import UserError
-from weam.readers import Release, nli, qa
+from weam.readers import Release, monolingual, nli, qa
 
 Files = dict[str, bytes | str]
 
@@ -192,6 +192,35 @@ def test_tydiqa_faults(tmp_path: Path) -> None:
     twice: Files = {"tydiqa.goldp.en.dev.json": of("1"), "tydiqa-goldp-dev-english.json": of("english-1")}
     with pytest.raises(UserError, match=r"holds the dev questions in 'en', as .* does; leave one of them out"):
         qa.read_test(release(tmp_path / "b", "tydiqa", ["en"], twice), "test", "en", "en")
+
+
+def test_tydiqa_held_out(tmp_path: Path) -> None:
+    """Passages kept from training are the split held-out: none in both, and all questions of a passage on one side."""
+    passages = [f"{number}: Das ist Jörg." for number in range(400)]
+    questions = [(str(n % 3), "wer?", text, [("Jörg", text.index("J"))]) for n, text in enumerate(passages * 2)]
+    files: Files = {"tydiqa.goldp.en.train.json.gz": squad(*questions)}
+    source = Release(make_release(tmp_path / "a", "tydiqa", ["en"], files, test_share=0.25))
+    trained = [example.context for example in qa.read_train(source, "en")[0]]
+    (tested,) = qa.read_diagonal(source, "held-out", ["en"]).values()
+    contexts = [example.context for example in tested]
+    assert sorted(trained + contexts) == sorted(passages * 2)
+    assert not set(trained) & set(contexts)
+    assert 60 <= len(set(contexts)) <= 140
+    assert sorted(contexts) == sorted(text for text in passages for _ in range(2) if text in contexts)
+    assert len({example.id for example in tested}) == len(tested)  # though the ids of the file are 0, 1 and 2
+    assert {passage.text for passage in monolingual.read_passages(source)} == set(trained)
+    more = Release(make_release(tmp_path / "b", "tydiqa", ["en"], files, test_share=0.5))
+    assert set(contexts) < {example.context for example in qa.read_test(more, "held-out", "en", "en")}
+    few: Files = {"tydiqa.goldp.en.train.json": of("1")}
+    tiny = Release(make_release(tmp_path / "c", "tydiqa", ["en"], few, test_share=1e-9))
+    with pytest.raises(UserError, match=r"no passage of its 1 questions falls into the held-out share of 1e-09; raise"):
+        qa.read_test(tiny, "held-out", "en", "en")
+    with pytest.raises(UserError, match=r"nothing is held out of its training questions; give the source a test_share"):
+        qa.test_cells(release(tmp_path / "d", "tydiqa", ["en"], few), "held-out", ["en"])
+    with pytest.raises(UserError, match=r"xquad is one test set; it has no split 'held-out', ask for test"):
+        qa.test_cells(release(tmp_path / "e", "xquad", ["en"], {"xquad.en.json": of("1")}), "held-out", ["en"])
+    with pytest.raises(UserError, match=r"not the manifest of a source \(ValueError"):
+        Release(make_release(tmp_path / "f", "tydiqa", ["en"], few, test_share="some"))
 
 
 TRAIN = "premise\thypo\tlabel\n"

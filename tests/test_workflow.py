@@ -49,7 +49,7 @@ def test_snakefmt_and_length() -> None:
         (("results/tables/xnli.csv",), {"xnli"}),
         (("mlqa",), {"mlqa"}),
         (SMOKE, {"mlqa", "xnli", "udpos", "tatoeba"}),
-        (("--configfile", "configs/sample.yaml"), {"mlqa", "xnli", "xquad"}),
+        (("--configfile", "configs/sample.yaml"), {"mlqa", "xnli", "xquad", "tydiqa"}),
         (("results/tables/xquad.csv", "--configfile", "configs/sample.yaml", "--config", "sample_dir=/x"), {"xquad"}),
         (("--workflow-profile", "profiles/slurm"), EVERY),
         (("--workflow-profile", "profiles/gpu"), EVERY),
@@ -251,10 +251,7 @@ def test_without_zero_shot_there_is_no_table_over_all_tasks(tree: Path) -> None:
 
 def test_a_task_with_an_english_test_set_only(tree: Path) -> None:
     """Systems with one model per language are scored with all of them."""
-    (tree / "english.yaml").write_text(
-        "tasks: {tydiqa: {source: sample-tydiqa-en, split: test, languages: null, held_out: []}}"
-    )
-    jobs = fresh(tree, "results/tables/tydiqa.csv", "--configfile", "configs/sample.yaml", "english.yaml")
+    jobs = fresh(tree, "results/tables/tydiqa.csv", "--configfile", "configs/sample.yaml")
     names = {"/".join(job.output.split("/")[4:6]) for job in jobs if job.rule == "evaluate"}
     assert names >= {"mbert/multi", "weam/de", "weam/es", "weam/zh"}
     assert all("--languages en --settings" in job.command for job in jobs if job.rule == "evaluate")

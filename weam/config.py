@@ -54,8 +54,23 @@ class Source(Model):
     url: str = Field(description="folder of the files: http(s)://, file://, a path, or mini: for the mini world")
     mirrors: list[str] = Field(default_factory=list, description="other folders with the same files, tried in order")
     files: dict[str, SourceFile] = Field(description="file name, relative to the url, to its checksum and size")
+    test_share: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="share of the passages of the training files that is never trained on and can be scored as "
+        "split held-out, chosen by checksum (format tydiqa); null: none",
+    )
     licence: str = Field(description="licence as stated by the source")
     citation: str = Field(description="what to cite")
+
+    @model_validator(mode="after")
+    def _shared(self) -> Source:
+        if self.test_share is not None and self.format != "tydiqa":
+            raise ValueError(
+                f"test_share {self.test_share} is for sources of format tydiqa, this one is {self.format}; take it out"
+            )
+        return self
 
 
 class Data(Model):
@@ -326,7 +341,9 @@ class Task(Model):
     """One table."""
 
     source: str = Field(description="source of the test files")
-    split: Literal["test", "dev"] = Field("test", description="which part of the source is scored")
+    split: Literal["test", "dev", "held-out"] = Field(
+        "test", description="which part of the source is scored; held-out: what its test_share keeps from training"
+    )
     languages: list[Language] | None = Field(
         None, description="which of the target languages are scored, beside English; null: those that the source has"
     )

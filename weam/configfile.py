@@ -117,6 +117,11 @@ def _with_languages(cfg: Config, known: Mapping[str, Source]) -> dict[str, Task]
             raise UserError(
                 f"config: key 'tasks.{name}.split' is {task.split!r}; {name} has {', '.join(tasks.load(name).splits)}"
             )
+        if task.split == "held-out" and known[task.source].test_share is None:
+            raise UserError(
+                f"config: key 'tasks.{name}.split' is held-out; source {task.source!r} has no test_share, so nothing "
+                "is kept from training: give it one (say 0.1), or score split test"
+            )
         for key, chosen in (("languages", task.languages or []), ("held_out", task.held_out)):
             for language in chosen:
                 if language not in there or language == "en":

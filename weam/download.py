@@ -67,7 +67,8 @@ def run(args: argparse.Namespace) -> None:
         for name in source.files
     ]
     facts = {"source": args.name, "version": source.version, "format": source.format, "languages": source.languages}
-    write_json(args.out, facts | {"licence": source.licence, "citation": source.citation, "files": files})
+    kept = {} if source.test_share is None else {"test_share": source.test_share}
+    write_json(args.out, facts | kept | {"licence": source.licence, "citation": source.citation, "files": files})
 
 
 def _generate(name: str, mini: Mini, lexicons: Path, manifest: Path) -> None:

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", required=True, type=Path, help="fine-tuned model folder; of a retrieval task, any model folder"
     )
     parser.add_argument("--manifest", required=True, type=Path, help="manifest of the source of the test files")
-    parser.add_argument("--split", required=True, choices=["test", "dev"], help="part of the source")
+    parser.add_argument("--split", required=True, choices=["test", "dev", "held-out"], help="part of the source")
     parser.add_argument("--languages", required=True, nargs="+", help="languages to score")
     parser.add_argument("--settings", help="settings of the task's family: inline JSON or a file")
     parser.add_argument("--label", default="{}", help="JSON object copied into the scores (system, seeds, ...)")

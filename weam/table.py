@@ -246,7 +246,8 @@ def _source_note(name: str, task: Task, config: Config, table: Table, languages:
             counts[key.languages[0]] = cell.count
     sizes = ", ".join(f"{language} {counts[language]}" for language in _in_order(counts, languages))
     same = "; context and question in the same language" if len(task.axes) == 2 else ""
-    return f"Scored on the {table.split} split{source}{same}; {task.unit}: {sizes}."
+    kept = ", passages of the training files that no model was trained on" if table.split == "held-out" else ""
+    return f"Scored on the {table.split} split{source}{kept}{same}; {task.unit}: {sizes}."
 
 
 def _seeds_note(table: Table) -> str:

@@ -31,9 +31,9 @@ class Fault(NamedTuple):
 class Release:
     """One downloaded release of one dataset: the files that its manifest lists.
 
-    Attributes: ``name``, ``version``, ``format``, ``languages``, ``files`` (names in the order of the manifest,
-    relative to its folder, as ``dev/x.json.gz``). A listed file that is missing or of another size is a
-    :class:`UserError`.
+    Attributes: ``name``, ``version``, ``format``, ``languages``, ``test_share`` (part of the training passages kept for
+    testing, 0 to 1), ``files`` (names in the order of the manifest, relative to its folder, as ``dev/x.json.gz``). A
+    listed file that is missing or of another size is a :class:`UserError`.
     """
 
     def __init__(self, manifest_path: str | Path) -> None:
@@ -45,6 +45,7 @@ class Release:
             self.version: str = manifest["version"]
             self.format: str = manifest["format"]
             self.languages: list[str] = list(manifest["languages"])
+            self.test_share = float(manifest.get("test_share", 0))
             sizes: dict[str, int] = {entry["name"]: entry["bytes"] for entry in manifest["files"]}
             for key in ("source", "version", "format"):
                 if not isinstance(manifest[key], str):
@@ -52,7 +53,7 @@ class Release:
             for text in (*self.languages, *sizes):
                 if not isinstance(text, str):
                     raise TypeError(f"{text!r} is not text")
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"{manifest_path}: not the manifest of a source ({type(error).__name__}: {error}); "
                 "delete it and run the download stage again"

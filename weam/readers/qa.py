@@ -10,7 +10,8 @@ called by format:
 * ``xquad``: ``xquad.de.json``.
 * ``tydiqa``: ``tydiqa-goldp-v1.1-train.json`` with all languages, told apart by the beginning of a question's id
   (``arabic-…``), and for tests ``tydiqa-goldp-dev-arabic.json`` or ``tydiqa-goldp-v1.1-dev.json``, as released; or
-  ``tydiqa.goldp.ar.train.json`` and ``…dev.json``, as XTREME cuts them.
+  ``tydiqa.goldp.ar.train.json`` and ``…dev.json``, as XTREME cuts them. With ``test_share``, that part of the training
+  passages is not trained on; it is the split ``held-out``, for where the answers of the development set are missing.
 
 Answers are character offsets into the context. Training data that contradicts itself is dropped and counted; a test set
 must be complete, so there every fault is an error.
@@ -18,6 +19,7 @@ must be complete, so there every fault is an error.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import re
@@ -47,6 +49,7 @@ EMPTY = "empty question, context or answer"
 BAD_OFFSET = "answer not at its offset"
 BAD_UNICODE = "invalid Unicode"
 
+HELD_OUT = "held-out"
 ONE_LANGUAGE = ("xquad", "tydiqa")
 """Formats with context and question in one language. The development set of TyDiQA-GoldP is its test set: the other one
 has no public answers."""
@@ -105,14 +108,16 @@ def _offset(answer: dict[str, Any]) -> int:
 
 
 def read_train_questions(release: Release, language: str) -> Iterator[QAExample]:
-    """All training questions of a release in ``language``, unchecked."""
+    """All training questions of a release in ``language``, unchecked; those held out for testing are none of them."""
     release.require_language(language)
     if release.format == "squad":
         for name in release.files:
             with reading(release.path(name)), release.open(name) as stream:
                 yield from read_squad_json(stream, str(release.path(name)))
     elif release.format == "tydiqa":
-        yield from _read_tydiqa(release, language, "train")[0]
+        for example in _read_tydiqa(release, language, "train")[0]:
+            if not is_held_out(example.context, release.test_share):
+                yield example
     elif release.format == "mlqa-translate-train":
         yield from _read_one(release, f"{language}_squad-translate-train-train-v1.1.json")[0]
     else:
@@ -120,6 +125,15 @@ def read_train_questions(release: Release, language: str) -> Iterator[QAExample]
             f"source {release.name}: format {release.format!r} has no training questions; "
             "known: squad, tydiqa, mlqa-translate-train"
         )
+
+
+def is_held_out(context: str, share: float) -> bool:
+    """Whether a passage is among the ``share`` (0 to 1) held out for testing.
+
+    By its checksum: neither the order of a file nor other passages matter, and a repeated passage is on one side.
+    """
+    digest = hashlib.sha256(context.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
 def read_train(release: Release, language: str) -> tuple[list[QAExample], list[dict[str, Any]]]:
@@ -195,7 +209,9 @@ def read_test(release: Release, split: str, context_lang: str, question_lang: st
                 f"{context_lang!r} with {question_lang!r}; ask for the same language twice"
             )
         _require_test(release, split)
-        if release.format == "tydiqa":
+        if split == HELD_OUT:
+            examples, where = _read_held_out(release, context_lang)
+        elif release.format == "tydiqa":
             examples, where = _read_tydiqa(release, context_lang, "dev")
         else:
             examples, where = _read_one(release, f"xquad.{context_lang}.json")
@@ -232,7 +248,7 @@ def test_cells(release: Release, split: str, languages: Sequence[str]) -> list[t
     names = {name.removesuffix(".gz") for name in listing(release)}
     if release.format in ONE_LANGUAGE:
         _require_test(release, split)
-        there = {(x, x) for x in release.languages if not names.isdisjoint(_test_names(release.format, x))}
+        there = {(x, x) for x in release.languages if not names.isdisjoint(_test_names(release.format, x, split))}
     elif release.format == "mlqa":
         there = {(m[2], m[3]) for m in map(CELL.fullmatch, names) if m and m[1] == split}
     else:
@@ -259,17 +275,24 @@ def test_cells(release: Release, split: str, languages: Sequence[str]) -> list[t
 
 
 def _require_test(release: Release, split: str) -> None:
-    if split != "test":
+    if split == HELD_OUT and release.format == "tydiqa":
+        if not release.test_share:
+            raise UserError(
+                f"source {release.name}: nothing is held out of its training questions; "
+                "give the source a test_share (say 0.1), or score split test"
+            )
+    elif split != "test":
         raise UserError(
             f"source {release.name}: {release.format} is one test set; it has no split {split!r}, ask for test"
         )
 
 
-def _test_names(format: str, language: str) -> tuple[str, ...]:
+def _test_names(format: str, language: str, split: str) -> tuple[str, ...]:
     """Names of the files that the test questions of a language may stand in."""
     if format == "xquad":
         return (f"xquad.{language}.json",)
-    return (*_tydiqa_names(language, "dev"), _tydiqa_whole("dev"))
+    part = "train" if split == HELD_OUT else "dev"
+    return (*_tydiqa_names(language, part), _tydiqa_whole(part))
 
 
 def _tydiqa_names(language: str, split: str) -> tuple[str, ...]:
@@ -287,6 +310,22 @@ def _read_one(release: Release, wanted: str) -> tuple[list[QAExample], str]:
 
 def _read_entry(entry: Entry) -> tuple[list[QAExample], str]:
     return read_squad_json(entry.stream, entry.where), entry.where
+
+
+def _read_held_out(release: Release, language: str) -> tuple[list[QAExample], str]:
+    """The training questions that are held out, and where; their place in the file makes their ids unique."""
+    examples, where = _read_tydiqa(release, language, "train")
+    held_out = [
+        example._replace(id=f"{example.id}-{number}")
+        for number, example in enumerate(examples, start=1)
+        if is_held_out(example.context, release.test_share)
+    ]
+    if not held_out:
+        raise UserError(
+            f"{where}: no passage of its {len(examples)} questions falls into the held-out share of "
+            f"{release.test_share}; raise the source's test_share"
+        )
+    return held_out, where
 
 
 def _read_tydiqa(release: Release, language: str, split: str) -> tuple[list[QAExample], str]:
