@@ -91,14 +91,14 @@ def test_differences_and_intervals(tmp_path: Path, mlqa: list[tuple[str, str]]) 
         ("zero-shot", "weam", "mbert")
     }
     german = found["de", "f1"]
-    assert [german[name] for name in ("difference", "low", "high")] == ["20.00", "20.00", "20.00"]
+    assert [german[name] for name in ("difference", "low", "high")] == ["20.0000", "20.0000", "20.0000"]
     assert float(german["p"]) == pytest.approx(2 / 501, abs=1e-4)
     assert float(german["p_holm"]) == pytest.approx(3 * 2 / 501, abs=2e-4)  # of three languages
     assert [found["zh", "f1"][name] for name in ("difference", "low", "high", "p", "p_holm")] == [
-        *("0.00", "0.00", "0.00", "1.0000", "1.0000")
+        *("0.0000", "0.0000", "0.0000", "1.0000", "1.0000")
     ]
-    assert found["average", "em"]["difference"] == "6.67"
-    assert found["average without en", "em"]["difference"] == "10.00"
+    assert found["average", "em"]["difference"] == "6.6667"
+    assert found["average without en", "em"]["difference"] == "10.0000"
     assert (german["n_seeds"], german["n_items"], german["n_clusters"]) == ("1", "60", "30")
     scores = {(row["setting"], row["system"], row["context_lang"]): row for row in rows(tmp_path / "i.csv")}
     assert ("translate-train", "mbert", "average") in scores
@@ -181,17 +181,17 @@ def test_all_tasks(tmp_path: Path, all_tasks: list[str]) -> None:
         tuple(row[name] for name in ("level", "task", "lang", "family", "system")): (row["mean"], row["sd"])
         for row in rows(tmp_path / "xtreme_r.csv")
     }
-    assert found["language", "mlqa", "de", "Indo-European", "mbert"] == ("41.00", "1.41")
-    assert found["language", "tatoeba", "de", "Indo-European", "mbert"] == ("30.00", "")
-    assert found["task", "mlqa", "", "", "mbert"][0] == "47.67"  # (81 + 41 + 21) / 3
-    assert found["task", "xnli", "", "", "mbert"][0] == "61.00"
+    assert found["language", "mlqa", "de", "Indo-European", "mbert"] == ("41.0000", "1.4142")
+    assert found["language", "tatoeba", "de", "Indo-European", "mbert"] == ("30.0000", "")
+    assert found["task", "mlqa", "", "", "mbert"][0] == "47.6667"  # (81 + 41 + 21) / 3
+    assert found["task", "xnli", "", "", "mbert"][0] == "61.0000"
     # English is left out: MLQA de 41, XNLI de 61, Tatoeba de 30
-    assert found["family", "", "", "Indo-European", "mbert"][0] == "44.00"
-    assert found["family", "", "", "Afro-Asiatic", "mbert"] == ("51.00", "1.41")
-    assert found["family", "", "", "Sino-Tibetan", "weam"] == ("31.00", "1.41")
+    assert found["family", "", "", "Indo-European", "mbert"][0] == "44.0000"
+    assert found["family", "", "", "Afro-Asiatic", "mbert"] == ("51.0000", "1.4142")
+    assert found["family", "", "", "Sino-Tibetan", "weam"] == ("31.0000", "1.4142")
     # seeds (47 + 2/3 - 1) ... : seed 1 (46.67 + 60 + 30) / 3, seed 2 (48.67 + 62 + 30) / 3
-    assert found["overall", "", "", "", "mbert"] == ("46.22", "0.94")
-    assert found["overall", "", "", "", "weam"] == ("56.22", "0.94")
+    assert found["overall", "", "", "", "mbert"] == ("46.2222", "0.9428")
+    assert found["overall", "", "", "", "weam"] == ("56.2222", "0.9428")
     text = (tmp_path / "xtreme_r.md").read_text(encoding="utf-8")
     assert "| all tasks | 46.2±0.9 | 56.2±0.9 |" in text
     assert "| Afro-Asiatic | 51.0±1.4 | 61.0±1.4 |" in text
@@ -211,7 +211,7 @@ def test_the_order_of_tasks_and_seed_zero_change_nothing(tmp_path: Path) -> None
         command = ["xtreme_r", "--scores", *files, "--languages", LANGUAGES, "--config", json.dumps(config)]
         assert main([*command, "--out", str(folder / "x.csv")]) == 0
         (overall,) = (row for row in rows(folder / "x.csv") if row["level"] == "overall")
-        assert (overall["mean"], overall["n_seeds"]) == ("35.00", "2")
+        assert (overall["mean"], overall["n_seeds"]) == ("35.0000", "2")
 
 
 def test_held_out_languages_and_english_alone_are_in_no_average(
@@ -234,10 +234,10 @@ def test_held_out_languages_and_english_alone_are_in_no_average(
     found = {
         (row["level"], row["task"] or row["family"], row["system"]): row["mean"] for row in rows(tmp_path / "x.csv")
     }
-    assert found["overall", "", "weam"] == found["overall", "", "mbert"] == found["task", "mlqa", "weam"] == "60.00"
+    assert found["overall", "", "weam"] == found["overall", "", "mbert"] == found["task", "mlqa", "weam"] == "60.0000"
     assert ("task", "xnli", "mbert") not in found
     assert ("family", "Niger-Congo", "mbert") not in found
-    assert found["language", "mlqa", "mbert"] == "10.00"  # the last one: Swahili
+    assert found["language", "mlqa", "mbert"] == "10.0000"  # the last one: Swahili
     assert significance(tmp_path, "mlqa", pairs, "--languages", "en", "de", "--held-out", "sw") == 0
     assert [row["context_lang"] for row in rows(tmp_path / "s.csv") if row["metric"] == "f1"] == ["en", "de", "average"]
     only = [run(tmp_path / "tt", "xnli", "mbert", {"de": constant(0.7)}, setting="translate-train", train_lang="de")[0]]

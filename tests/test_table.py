@@ -88,14 +88,14 @@ def test_csv_means_and_deviations(tmp_path: Path, runs: list[str]) -> None:
     assert (tmp_path / "tables/mlqa.csv").read_bytes().decode() == (
         "system,setting,train_lang,context_lang,question_lang,f1_mean,f1_sd,f1_low,f1_high,em_mean,em_sd,em_low,"
         "em_high,n_seeds,n_items\n"
-        "mbert,zero-shot,en,en,en,71.50,2.12,,,60.00,0.00,,,2,200\n"
-        "mbert,zero-shot,en,en,de,46.96,2.12,,,35.00,0.00,,,2,200\n"
-        "mbert,zero-shot,en,de,de,51.50,2.12,,,40.00,0.00,,,2,200\n"
-        "mbert,zero-shot,en,zh,zh,34.50,6.36,,,20.00,0.00,,,2,150\n"
-        "mbert,translate-train,de,de,de,66.25,,,,51.50,,,,1,200\n"
-        "weam,zero-shot,en,en,en,85.75,1.06,,,70.00,0.00,,,2,200\n"
-        "weam,zero-shot,en,de,de,55.00,0.00,,,41.00,0.00,,,2,200\n"
-        "weam,zero-shot,en,zh,zh,55.00,0.00,,,41.00,0.00,,,2,150\n"
+        "mbert,zero-shot,en,en,en,71.5000,2.1213,,,60.0000,0.0000,,,2,200\n"
+        "mbert,zero-shot,en,en,de,46.9560,2.1213,,,35.0000,0.0000,,,2,200\n"
+        "mbert,zero-shot,en,de,de,51.5000,2.1213,,,40.0000,0.0000,,,2,200\n"
+        "mbert,zero-shot,en,zh,zh,34.5000,6.3640,,,20.0000,0.0000,,,2,150\n"
+        "mbert,translate-train,de,de,de,66.2500,,,,51.5000,,,,1,200\n"
+        "weam,zero-shot,en,en,en,85.7500,1.0607,,,70.0000,0.0000,,,2,200\n"
+        "weam,zero-shot,en,de,de,55.0000,0.0000,,,41.0000,0.0000,,,2,200\n"
+        "weam,zero-shot,en,zh,zh,55.0000,0.0000,,,41.0000,0.0000,,,2,150\n"
     )
 
 
@@ -139,7 +139,7 @@ def test_one_seed_is_said(tmp_path: Path) -> None:
     assert "mBERT+TLM has no language embeddings, and positions are not reset" in text
     assert "one model per language" not in text
     assert "Translate-train" not in text
-    assert rows(tmp_path / "tables/mlqa.csv")[1][5:13] == ["1.00", "", "", ""] * 2
+    assert rows(tmp_path / "tables/mlqa.csv")[1][5:13] == ["1.0000", "", "", ""] * 2
 
 
 def test_order_of_files_does_not_matter(tmp_path: Path, runs: list[str]) -> None:
@@ -189,7 +189,7 @@ def test_xnli(tmp_path: Path) -> None:
         *("accuracy_mean", "accuracy_sd", "accuracy_low", "accuracy_high", "n_seeds", "n_items"),
     ]
     assert found[1:] == [
-        ["weam", "zero-shot", "en", name, "62.00", "2.65", "", "", "3", "2490"] for name in ("en", "de", "zh")
+        ["weam", "zero-shot", "en", name, "62.0000", "2.6458", "", "", "3", "2490"] for name in ("en", "de", "zh")
     ]
     text = (tmp_path / "tables/xnli.md").read_text(encoding="utf-8")
     assert "| mBERT+WEAM | 62.0±2.6 | 62.0±2.6 | 62.0±2.6 | 62.0±2.6 | 62.0±2.6 |" in text

@@ -130,7 +130,7 @@ def _intervals(
                 continue
             for metric, (score, low, high) in zip(task.metrics, found.scores[system], strict=True):
                 counts = (seeds[system], found.items, found.clusters)
-                numbers = (f"{value:.2f}" for value in (score, low, high))
+                numbers = (f"{value:.4f}" for value in (score, low, high))
                 yield [setting, system, *_languages(task, key), metric, *numbers, *map(str, counts)]
 
 
@@ -152,7 +152,7 @@ def _differences(
             adjusted: dict[Cell | str, float] = dict(zip(cells, holm([found[key].p for key in cells]), strict=True))
             for key, (difference, low, high, p) in found.items():
                 counts = (min(seeds[system] for system in pair), results[key].items, results[key].clusters)
-                numbers = [f"{value:.2f}" for value in (difference, low, high)]
+                numbers = [f"{value:.4f}" for value in (difference, low, high)]
                 numbers += [f"{value:.4f}" for value in (p, adjusted.get(key, p))]
                 yield [setting, *pair, *_languages(task, key), metric, *numbers, *map(str, counts)]
 

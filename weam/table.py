@@ -102,7 +102,7 @@ def _csv_rows(table: Table, task: Task, found: Estimates) -> Iterator[list[str]]
     for key, cell in table.cells.items():
         numbers: list[str] = []
         for place, metric in enumerate(task.metrics):
-            numbers += ["" if value is None else f"{value:.2f}" for value in (cell.mean(place), cell.sd(place))]
+            numbers += ["" if value is None else f"{value:.4f}" for value in (cell.mean(place), cell.sd(place))]
             shown = diagonal(key.setting, key.train_lang, key.languages)
             row = found.intervals.get((key.setting, key.system, key.languages[0], metric), {}) if shown else {}
             numbers += [row.get("low", ""), row.get("high", "")]

@@ -126,7 +126,7 @@ def _untuned(pair: SeedPair) -> SeedPair:
 
 def _numbers(scores: BySeed) -> list[str]:
     sd = spread(list(scores.values()))
-    return [f"{statistics.fmean(scores.values()):.2f}", "" if sd is None else f"{sd:.2f}", str(len(scores))]
+    return [f"{statistics.fmean(scores.values()):.4f}", "" if sd is None else f"{sd:.4f}", str(len(scores))]
 
 
 def _text(scores: BySeed | None) -> str:
