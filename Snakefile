@@ -30,7 +30,7 @@ report: "workflow/report/workflow.rst"
 try:
     for path in ["config.yaml", *workflow.overwrite_configfiles]:
         read_yaml(path)  # Snakemake lets a key given twice pass
-    cfg = load(config, Path(workflow.basedir, "workflow", "sources.yaml"))
+    cfg = load(config, Path(workflow.basedir, "workflow", "sources"))
 except UserError as error:
     raise SystemExit(f"weam: {error}") from None
 

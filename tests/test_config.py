@@ -13,7 +13,7 @@ from weam.errors import UserError
 from weam.validation import read_yaml, validate
 
 ROOT = Path(__file__).resolve().parent.parent
-TABLE = ROOT / "workflow" / "sources.yaml"
+TABLE = ROOT / "workflow" / "sources"
 SOURCE = {
     "version": "1",
     "format": "lines",
@@ -93,7 +93,7 @@ def changed(key: str, value: Any) -> dict[str, Any]:
         ("languages", ["de/es"], ["languages.0", "'de/es'", "pattern"]),
         ("backbone.random_token_share", 0.3, ["'backbone'", "random_token_share 0.3", "more than 1 together"]),
         ("pretrain.weam.mask_token_share", 0.95, ["'pretrain.weam'", "mask_token_share 0.95", "more than 1 together"]),
-        ("backbone.heads", 3, ["backbone.hidden_size 128 is no multiple of backbone.heads 3"]),
+        ("backbone.heads", 5, ["backbone.hidden_size 96 is no multiple of backbone.heads 5"]),
         ("shards.max_length", 600, ["shards.max_length 600 is more than backbone.max_positions 512"]),
         ("finetune.qa.max_length", 600, ["finetune.qa.max_length 600 is more than backbone.max_positions 512"]),
         ("finetune.nli.max_length", 600, ["finetune.nli.max_length 600 is more than backbone.max_positions 512"]),
@@ -161,7 +161,7 @@ def test_a_code_with_a_script_is_a_language() -> None:
 
 def test_sizes_of_a_real_backbone_are_not_checked() -> None:
     config = changed("backbone.name_or_path", "some/model")
-    config["backbone"]["heads"] = 3
+    config["backbone"]["heads"] = 5
     config["shards"]["max_length"] = 600
     load(config, TABLE)
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import http.server
 import json
-import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from server import serving
 
 from weam import download, fetch, mini
 from weam.cli import main
@@ -22,64 +19,13 @@ DATA = b"".join(b"%d\n" % (i * 7919) for i in range(40_000))
 SHA = hashlib.sha256(DATA).hexdigest()
 
 
-class Server(http.server.BaseHTTPRequestHandler):
-    """Serves ``files`` with ranges; ``faults`` are played first, one per request: a status, or ("drop", bytes sent)."""
-
-    files: dict[str, bytes]
-    faults: list[Any]
-    requests: list[tuple[str, str | None]]
-    ranges: bool
-    etag: str
-
-    def do_GET(self) -> None:
-        wanted = self.headers.get("Range")
-        self.requests.append((self.path, wanted))
-        fault = self.faults.pop(0) if self.faults else None
-        data = self.files.get(self.path)
-        if isinstance(fault, int) or data is None:
-            self.send_response(fault or 404)
-            self.send_header("Content-Length", "0")
-            if fault == 429:
-                self.send_header("Retry-After", "0.01")
-            self.end_headers()
-            return
-        start = 0
-        if wanted and self.ranges and self.headers.get("If-Range", self.etag) == self.etag:
-            start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])  # type: ignore[index]
-            if start >= len(data):
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(data)}")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        else:
-            self.send_response(200)
-        self.send_header("ETag", self.etag)
-        self.send_header("Content-Length", str(len(data) - start))
-        self.end_headers()
-        self.wfile.write(data[start : start + fault[1]] if fault else data[start:])
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    fresh: Any = type("Fresh", (Server,), {"faults": [], "requests": [], "ranges": True, "etag": '"1"'})
-    fresh.files = {"/d/a.txt": DATA}
     monkeypatch.setattr(fetch, "WAITS", (0.01, 0.01, 0.01))
     monkeypatch.setenv("no_proxy", "*")
-    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), fresh)
-    monkeypatch.setattr(httpd, "handle_error", lambda *request: None)  # a client that hangs up early
-    fresh.url = f"http://127.0.0.1:{httpd.server_port}/d"
-    thread = threading.Thread(target=functools.partial(httpd.serve_forever, poll_interval=0.01))
-    thread.start()
-    yield fresh
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
+    with serving({"/d/a.txt": DATA}) as fresh:
+        fresh.url += "/d"
+        yield fresh
 
 
 def source(url: str, files: dict[str, Any] | None = None, **more: Any) -> str:
@@ -338,7 +284,7 @@ def test_sample_sources(tmp_path: Path, shared_data: Path) -> None:
     """Every entry of the table of sources for the sample data has the checksum and size of the file that is there."""
     from weam.configfile import read_sources
 
-    sources = read_sources(Path(__file__).parents[1] / "workflow/sources.yaml")
+    sources = read_sources(Path(__file__).parents[1] / "workflow/sources")
     samples = {name: entry for name, entry in sources.items() if name.startswith("sample-")}
     assert len(samples) == 11
     for name, entry in samples.items():

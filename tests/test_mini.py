@@ -162,7 +162,7 @@ def test_another_seed_says_other_things(folder: Path, tmp_path: Path) -> None:
 
 
 def test_table_of_sources_names_the_same_files() -> None:
-    table = LEXICONS.parents[1] / "workflow" / "sources.yaml"
+    table = LEXICONS.parents[1] / "workflow" / "sources" / "mini.yaml"
     sources = [source for source in lexicon.Reader(table).data.values() if source["url"] == "mini:"]
     named = {name for source in sources for name in source["files"]}
     assert set(FILES) <= named <= {*FILES, *TASK_FILES}

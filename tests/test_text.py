@@ -255,7 +255,7 @@ def test_monolingual_needs_every_language(tmp_path: Path, capsys: pytest.Capture
 def download(folder: Path, shared: Path, name: str) -> Path:
     from weam.configfile import read_sources
 
-    entry = read_sources(Path(__file__).parents[1] / "workflow/sources.yaml")[name]
+    entry = read_sources(Path(__file__).parents[1] / "workflow/sources")[name]
     out = folder / name / "manifest.json"
     options = ["--settings", entry.model_dump_json(), "--sample-dir", str(shared), "--out", str(out)]
     assert main(["download", "--name", name, *options]) == 0

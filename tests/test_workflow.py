@@ -20,7 +20,7 @@ EVERY = {"lareqa", "mewslix", "mlqa", "tatoeba", "tydiqa", "udpos", "wikiann", "
 STAGES = set(COMMANDS) - {"figure"} | FIGURES
 OVER_ALL = {"alignment_table", "data_table", "page", "word_retrieval", "xtreme_r", *FIGURES}
 """Rules that the table of a single task does not need."""
-TOOLS = {"inspect", "card", "predict"}
+TOOLS = {"sources", "inspect", "card", "predict"}
 """Commands without a rule."""
 
 

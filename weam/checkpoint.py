@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ import torch
 
 from weam.errors import UserError
 from weam.io import atomic_path, read_object, sha256, write_json
+from weam.locks import lock
 
 KEEP = 2
 """Checkpoints that are kept: if the last one is broken, there is one more."""
@@ -34,7 +33,7 @@ class Checkpoints:
 
     def __init__(self, work: Path, key: str, out: Path) -> None:
         self.work, self.key, self.folder, self.out = work, key, work / key, str(out.resolve())
-        self._lock = _lock(work)
+        self._lock = lock(work, LOCK, "trains")
         self.folder.mkdir(exist_ok=True)
         write_json(self.folder / RUN, {"out": self.out})
         if not self._records() and any(folder.glob("step-*.json") for folder in self._earlier()):
@@ -153,29 +152,3 @@ def _output(folder: Path) -> object:
         return read_object(folder / RUN).get("out")
     except (UserError, OSError):
         return None
-
-
-def _lock(work: Path) -> IO[str]:
-    """Lock a work folder, which is made if need be; the lock lasts as long as the file is open."""
-    while True:
-        work.mkdir(parents=True, exist_ok=True)
-        file = open(work / LOCK, "a+", encoding="utf-8")  # noqa: SIM115 - open as long as it is locked
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise UserError(
-                f"{work}: another process trains here ({file.read() or 'unknown'}); "
-                "wait for it, or stop it and start this command again"
-            ) from None
-        except OSError as error:  # a file system without locks
-            print(f"{work}: cannot be locked ({error.strerror}); start no second run here", file=sys.stderr)
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), os.stat(work / LOCK)):
-                break
-        file.close()  # a finished run has just removed it
-    file.truncate(0)
-    job = os.environ.get("SLURM_JOB_ID")
-    file.write(f"process {os.getpid()} on {socket.gethostname()}" + (f", Slurm job {job}" if job else ""))
-    file.flush()
-    return file

@@ -17,6 +17,7 @@ from weam import __version__
 from weam.errors import Preempted, UserError
 
 COMMANDS = {
+    "sources": "list the sources of data with size, licence and state",
     "download": "fetch one source (URL, file, mirror or the mini world) and verify its checksums",
     "text": "clean, filter, de-duplicate and segment corpora into words",
     "build_fast_align": "build fast_align and atools from source",

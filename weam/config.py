@@ -399,7 +399,7 @@ class Config(Model):
         description="folder or URL prefix tried before every source's own URL, as <mirror>/<source>/<version>/<file>",
     )
     sources: dict[Name, Source] = Field(
-        default_factory=dict, description="sources of your own, added to workflow/sources.yaml"
+        default_factory=dict, description="sources of your own, added to workflow/sources"
     )
     data: Data = Field(default_factory=Data, description="which sources feed which stage")
     mini: Mini = Field(default_factory=Mini, description="sizes of the generated mini world")

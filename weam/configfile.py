@@ -14,8 +14,21 @@ from weam.validation import hint, read_yaml, validate
 
 
 def read_sources(path: str | Path) -> dict[str, Source]:
-    """Read the table of sources (workflow/sources.yaml)."""
-    return {name: validate(Source, entry, f"{path}: source {name!r}") for name, entry in read_yaml(path).items()}
+    """Read the table of sources: a YAML file, or a folder of them (workflow/sources)."""
+    table: dict[str, Source] = {}
+    origin: dict[str, Path] = {}
+    files = sorted(Path(path).glob("*.yaml")) if Path(path).is_dir() else [Path(path)]
+    for file in files:
+        entries = read_yaml(file) or {}
+        if not isinstance(entries, dict):
+            raise UserError(f"{file}: not a table of sources, but {type(entries).__name__}; it has lines 'name: entry'")
+        for name, entry in entries.items():
+            if name in table:
+                raise UserError(f"{file}: source {name!r} stands in {origin[name]} too; rename one of them")
+            table[name], origin[name] = validate(Source, entry, f"{file}: source {name!r}"), file
+    if not files:
+        raise UserError(f"{path}: a folder without any *.yaml; it should hold the tables of sources")
+    return table
 
 
 FORMATS: dict[str, tuple[str, ...]] = {

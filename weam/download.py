@@ -22,6 +22,7 @@ from weam.config import Mini, Source, SourceFile
 from weam.errors import UserError
 from weam.fetch import CHUNK, Unavailable, fetch
 from weam.io import atomic_path, read_object, sha256, write_json
+from weam.locks import locked
 from weam.progress import Progress
 from weam.settings import read_settings
 
@@ -49,6 +50,13 @@ def run(args: argparse.Namespace) -> None:
             raise UserError(
                 f"source {args.name}: the file name {name!r} would leave its folder; name it relative to url"
             )
+    with locked(folder, ".lock", "downloads"):
+        _all(args, source)
+
+
+def _all(args: argparse.Namespace, source: Source) -> None:
+    """Make or fetch all files, then the manifest."""
+    folder: Path = args.out.parent
     if source.url.startswith("mini:"):
         mini = read_settings(Mini, args.mini)
         for name in source.files:

@@ -21,7 +21,7 @@ Write = Callable[[Speakers, Sequence[str], Path], None]
 def write_file(name: str, settings: Mini, lexicons: Path, out: Path) -> None:
     """Write one release file of the mini world.
 
-    name: as in workflow/sources.yaml, e.g. ``de-en.txt.zip``; a language code in it needs its file in ``lexicons``.
+    name: as in workflow/sources, e.g. ``de-en.txt.zip``; a language code in it needs its file in ``lexicons``.
     settings: sizes and seed. lexicons: the folder data/mini. out: the path to write, atomically.
 
     Raises :class:`UserError` for a name that is no file of the mini world and for faults in the lexicons.
@@ -38,7 +38,7 @@ def write_file(name: str, settings: Mini, lexicons: Path, out: Path) -> None:
         with atomic_path(out) as temporary:
             write(Speakers(settings, lexicons, codes), codes, temporary)
         return
-    raise UserError(f"mini world: {name!r} is none of its files; files are named as in workflow/sources.yaml")
+    raise UserError(f"mini world: {name!r} is none of its files; files are named as in workflow/sources")
 
 
 def _all(match: re.Match[str], folder: Path) -> list[str]:

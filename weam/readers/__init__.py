@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, Any, NamedTuple
 
 from weam.errors import UserError
 from weam.io import read_object
+
+RATIO, HARMLESS = 200, 1 << 28
+"""A file that unpacks to more than so many times its packed size, and to more than so many bytes, is none of ours: text
+packs to a third or a tenth."""
 
 INVALID_UTF8 = "invalid UTF-8"
 
@@ -81,7 +86,7 @@ class Release:
     def open(self, name: str) -> IO[bytes]:
         """Open a listed file as a stream of bytes; ``.gz`` is unpacked. Read it inside :func:`reading`."""
         path = self.path(name)
-        return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+        return unpacked(path.open("rb"), path, path.stat().st_size) if path.suffix == ".gz" else path.open("rb")
 
     def find(self, wanted: Callable[[str], bool]) -> list[str]:
         """Files whose name without folders and ``.gz`` is ``wanted``."""
@@ -117,9 +122,50 @@ def reading(path: str | Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a zip; damage found while it is open is a :class:`UserError`."""
+    """Open a zip; damage found while it is open is a :class:`UserError`, as is a member that unpacks to too much."""
     with reading(path), zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.file_size > limit(member.compress_size):
+                raise too_much(f"{path}: {member.filename}")
         yield archive
+
+
+def limit(packed: int) -> int:
+    """Most bytes that ``packed`` ones may unpack to."""
+    return max(HARMLESS, RATIO * packed)
+
+
+def too_much(where: str) -> UserError:
+    return UserError(
+        f"{where}: unpacks to more than {RATIO} times its size, as no text does (a decompression bomb?); "
+        "check where the file comes from"
+    )
+
+
+def unpacked(stream: IO[bytes], where: object, packed: int) -> IO[bytes]:
+    """The contents of a gzip stream of ``packed`` bytes, closed with it; more than :func:`limit` is a UserError."""
+    return io.BufferedReader(_Unpacked(stream, str(where), limit(packed)), 1 << 16)
+
+
+class _Unpacked(io.RawIOBase):
+    def __init__(self, stream: IO[bytes], where: str, left: int) -> None:
+        self._packed, self._stream, self._where, self._left = stream, gzip.GzipFile(fileobj=stream), where, left
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._stream.readinto(buffer)
+        self._left -= count
+        if self._left < 0:
+            raise too_much(self._where)
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+            self._packed.close()
+        super().close()
 
 
 def members(archive: zipfile.ZipFile) -> list[str]:

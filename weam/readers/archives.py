@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple, TypeVar, cast
 
 from weam.errors import UserError
-from weam.readers import Release, base_name, members, open_zip, reading
+from weam.readers import Release, base_name, members, open_zip, reading, unpacked
 
 T = TypeVar("T")
 
@@ -42,13 +41,18 @@ def collect(release: Release, wanted: Callable[[str], bool], read: Callable[[Ent
             with open_zip(path) as archive:
                 for member in members(archive):
                     if wanted(member.removesuffix(".gz")):
-                        with _guarded(path), archive.open(member) as packed, _unpacked(member, packed) as stream:
+                        size = archive.getinfo(member).file_size
+                        with (
+                            _guarded(path),
+                            archive.open(member) as packed,
+                            _open(member, packed, path, size) as stream,
+                        ):
                             found.append((member, read(Entry(_plain(member), f"{path}: {member}", stream))))
         elif name.endswith(TARS):
-            with _guarded(path), path.open("rb") as packed, _unpacked(name, packed) as whole:
-                for member, inner in tar_members(whole):
+            with _guarded(path), path.open("rb") as packed, _open(name, packed, path, path.stat().st_size) as whole:
+                for member, size, inner in tar_members(whole):
                     if wanted(member.removesuffix(".gz")):
-                        with _unpacked(member, inner) as stream:
+                        with _open(member, inner, path, size) as stream:
                             found.append((member, read(Entry(_plain(member), f"{path}: {member}", stream))))
     return [value for _, value in sorted(found, key=lambda pair: pair[0])]
 
@@ -95,15 +99,15 @@ def listing(release: Release) -> list[str]:
             with open_zip(path) as archive:
                 there += map(base_name, members(archive))
         elif name.endswith(TARS):
-            with _guarded(path), path.open("rb") as packed, _unpacked(name, packed) as whole:
-                there += [base_name(member) for member, _ in tar_members(whole)]
+            with _guarded(path), path.open("rb") as packed, _open(name, packed, path, path.stat().st_size) as whole:
+                there += [base_name(member) for member, _, _ in tar_members(whole)]
         else:
             there.append(base_name(name))
     return there
 
 
-def tar_members(stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
-    """Paths and contents of the files in a tar, without the resource forks that macOS adds; read each before the next.
+def tar_members(stream: IO[bytes]) -> Iterator[tuple[str, int, IO[bytes]]]:
+    """Path, size and contents of the files in a tar, without macOS's resource forks; read each before the next.
 
     Read it inside :func:`collect`, which tells damage to the user.
     """
@@ -111,7 +115,7 @@ def tar_members(stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
         for member in archive:
             path = member.name.removeprefix("./")
             if member.isfile() and not base_name(path).startswith("._"):
-                yield path, cast(IO[bytes], archive.extractfile(member))
+                yield path, member.size, cast(IO[bytes], archive.extractfile(member))
     while stream.read(1 << 20):  # up to the checksum of a compressed one
         pass
 
@@ -125,14 +129,10 @@ def _guarded(path: Path) -> Iterator[None]:
             raise EOFError(str(error)) from None
 
 
-@contextlib.contextmanager
-def _unpacked(name: str, stream: IO[bytes]) -> Iterator[IO[bytes]]:
+def _open(name: str, stream: IO[bytes], path: Path, size: int) -> IO[bytes]:
+    """The contents of a file or member ``name`` of ``size`` bytes, in ``path``."""
     # gzip and not the own unpacking of tarfile, which takes a truncated file for a complete one
-    if name.endswith((".gz", ".tgz")):
-        with gzip.GzipFile(fileobj=stream) as unpacked:
-            yield cast(IO[bytes], unpacked)
-    else:
-        yield stream
+    return unpacked(stream, f"{path}: {name}", size) if name.endswith((".gz", ".tgz")) else stream
 
 
 def _plain(path: str) -> str:

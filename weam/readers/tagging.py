@@ -187,7 +187,7 @@ def _wikiann(release: Release, split: str, languages: Sequence[str]) -> dict[str
 
     def read(entry: Entry) -> tuple[str, Rows]:
         there: dict[str, Rows] = {}
-        for path, stream in tar_members(entry.stream):
+        for path, _, stream in tar_members(entry.stream):
             name = base_name(path)
             there[name] = list(wikiann_rows(stream, entry.name.removesuffix(".tar"))) if name == split else []
         if split not in there:
