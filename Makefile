@@ -1,6 +1,7 @@
 # make mlqa    the main job: environment (if missing), then results/tables/mlqa.csv
 # make all     all tables
 # make test    environment (if missing), then the tests, a process per core (at most 8)
+# make test-slurm   the tests on a real Slurm on this machine; needs its packages (Debian: slurmctld slurmd slurm-client munge)
 # make fuzz    a minute of random input for the word aligner (FUZZ_SECONDS=60)
 # make lint    every static check
 # make clean   remove results and generated data (downloads too), keep the environment
@@ -15,7 +16,7 @@ BIN := .venv/bin
 STAMP := .venv/.weam-stamp
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: mlqa all env test fuzz lint clean
+.PHONY: mlqa all env test test-slurm fuzz lint clean
 
 mlqa: env
 	snakemake -j$(CORES) results/tables/mlqa.csv
@@ -43,6 +44,9 @@ $(STAMP): requirements.lock pyproject.toml
 
 test: env
 	pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+
+test-slurm: env
+	pytest tests/slurm --override-ini=addopts="-ra --strict-markers"
 
 fuzz: env
 	pytest -s tests/fuzz_fast_align.py
