@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slurm
 
 SMALL = """\
 languages: [de]
-systems: [mbert, weam]
+systems: [weam]
 backbone: {max_steps: 800, checkpoint_steps: 20}
 finetune: {qa: {settings: [zero-shot]}}
 tasks: {mlqa: {languages: [de]}, xnli: null, udpos: null, tatoeba: null}
