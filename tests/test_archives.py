@@ -38,6 +38,7 @@ def translated(folder: Path, file: str, data: bytes) -> Release:
         ("a.tar.gz", make_tar({NAME: ZEROS}, packed=False), "a.tar.gz"),  # packed by make_release
         (f"{NAME}.gz", ZEROS, f"{NAME}.gz"),
         ("a.tar", make_tar({f"{NAME}.gz": gzip.compress(ZEROS)}, packed=False), f"a.tar: {NAME}.gz"),
+        ("b.zip", make_zip({f"{NAME}.gz": gzip.compress(ZEROS * 9)}), f"b.zip: {NAME}.gz"),
     ],
 )
 def test_bombs(tmp_path: Path, file: str, data: bytes, where: str) -> None:

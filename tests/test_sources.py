@@ -39,6 +39,8 @@ def test_states(tmp_path: Path) -> None:
     put(tmp_path, "s", {"a.zip": b"abc"})
     assert sources.state("s", ENTRY, tmp_path) == "partly (1 of 2 files)"
     put(tmp_path, "s", {"b.zip": b"de"}, {"a.zip": 3, "b.zip": 2})
+    assert sources.state("s", ENTRY, tmp_path) == "changed"  # not the size of the table
+    put(tmp_path, "s", {"b.zip": b"d" * 1_500_000}, {"a.zip": 3, "b.zip": 1_500_000})
     assert sources.state("s", ENTRY, tmp_path) == "here"
     put(tmp_path, "s", {"b.zip": b"d"})
     assert sources.state("s", ENTRY, tmp_path) == "changed"
@@ -82,12 +84,12 @@ def test_the_table(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monke
     assert lines[0].split() == ["source", "version", "languages", "size", "state", "licence"]
     assert [line.split()[0] for line in lines[1:-2]] == sorted(line.split()[0] for line in lines[1:-2])
     assert all("generated" in line and "Apache-2.0" in line for line in lines[1:-2])
-    assert lines[-1] == f"{len(lines) - 3} sources, 0 here; nothing to fetch in all"
+    assert lines[-1] == f"{len(lines) - 3} sources, 0 here; nothing in all"
     assert main(["sources", *raw, "--configfile", "configs/sample.yaml"]) == 0
     shown = capsys.readouterr().out
     assert "sample-mlqa" in shown
     assert "mini-" not in shown
-    assert shown.splitlines()[-1].endswith("0 here; 19 MB to fetch in all")
+    assert shown.splitlines()[-1].endswith("0 here; 19 MB in all")
     assert main(["sources", *raw, "--all"]) == 0
     every = capsys.readouterr().out
     assert {"mini-mlqa", "sample-mlqa", "europarl-de"} <= {line.split()[0] for line in every.splitlines() if line}
@@ -116,6 +118,22 @@ def test_faults_of_tables(tmp_path: Path) -> None:
         read_sources(tmp_path)
     (tmp_path / "b.yaml").write_text("# nothing yet\n")
     assert list(read_sources(tmp_path)) == ["s", "t"]
+    (tmp_path / "b.yaml").write_text("1: {}\n")
+    with pytest.raises(UserError, match=r"b.yaml: the name 1 of a source is not text"):
+        read_sources(tmp_path)
+
+
+def test_overlays_are_joined_before_they_are_laid_on_the_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Snakemake does: a null in the first one does not take the block of the configuration away."""
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "more.yaml").write_text("tasks: {xquad: {languages: [zh]}}")
+    assert main(["sources", "--configfile", "configs/paper.yaml", str(tmp_path / "more.yaml")]) == 0
+    assert "mini-xquad" in capsys.readouterr().out
+    (tmp_path / "more.yaml").write_text("[]")
+    assert main(["sources", "--configfile", str(tmp_path / "more.yaml")]) == 1
+    assert "not a configuration, but list" in capsys.readouterr().err
 
 
 def test_released_sources_say_how_much_they_are() -> None:

@@ -24,7 +24,7 @@ from pipeline import ROOT, copy_tree, environment, fresh, planned, snakemake
 from server import serving
 
 from weam.config import Mini
-from weam.configfile import load, read_sources
+from weam.configfile import read_sources
 from weam.mini import write_file
 from weam.readers import Release, nli, parallel, qa
 from weam.validation import read_yaml
@@ -69,6 +69,16 @@ def test_the_jobs_of_the_paper(tree: Path, overlay: str) -> None:
     for text in ('"learning_rate": 5e-05', '"batch_size": 32'):
         assert all(text in command for command in pretrain)
     assert sum('"epochs": 2' in command and '"mask_probability": 0.3' in command for command in pretrain) == 6
+    finetune = [job.command for job in jobs if job.rule == "finetune"]
+    expected = {
+        "qa": ('"max_length": 384, "max_question_length": 64', '"learning_rate": 3e-05'),
+        "nli": ('"max_length": 128', '"learning_rate": 2e-05'),
+    }
+    for family, texts in expected.items():
+        commands = [command for command in finetune if f"--family {family} " in command]
+        assert len(commands) == len(finetune) / 2
+        for text in (*texts, '"epochs": 3', '"batch_size": 32', '"max_steps": null', '"checkpoint_steps": 5000'):
+            assert all(text in command for command in commands), text
     (backbone,) = [job.command for job in jobs if job.rule == "backbone"]
     assert "--shards" not in backbone
 
@@ -118,8 +128,6 @@ def test_the_download_stage(tmp_path: Path) -> None:
         count = len(server.requests)
         snakemake(tree, "-j1", *options)
         assert len(server.requests) == count
-    config = read_yaml(ROOT / "config.yaml") | {"languages": ["zh", "de", "es"]}
-    assert load(config, ROOT / "workflow" / "sources")
     of = {name: Release(next((tree / "data" / "raw" / name).glob("*/manifest.json"))) for name in SOURCES}
     for name, language in (("translation2019zh", "zh"), ("europarl-de", "de"), ("europarl-es", "es")):
         assert sum(1 for _ in parallel.read_pairs(of[name], language)) >= SMALL.pairs

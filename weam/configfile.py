@@ -23,6 +23,8 @@ def read_sources(path: str | Path) -> dict[str, Source]:
         if not isinstance(entries, dict):
             raise UserError(f"{file}: not a table of sources, but {type(entries).__name__}; it has lines 'name: entry'")
         for name, entry in entries.items():
+            if not isinstance(name, str):
+                raise UserError(f"{file}: the name {name!r} of a source is not text; put it in quotes")
             if name in table:
                 raise UserError(f"{file}: source {name!r} stands in {origin[name]} too; rename one of them")
             table[name], origin[name] = validate(Source, entry, f"{file}: source {name!r}"), file

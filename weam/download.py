@@ -26,6 +26,7 @@ from weam.locks import locked
 from weam.progress import Progress
 from weam.settings import read_settings
 
+LOCK = ".lock"
 SAMPLE_DIR = "WEAM_SHARED_DATA"
 """Environment variable that replaces ``{sample_dir}`` in URLs when --sample-dir is not given."""
 
@@ -46,11 +47,11 @@ def run(args: argparse.Namespace) -> None:
     folder: Path = args.out.parent
     folder.mkdir(parents=True, exist_ok=True)
     for name in source.files:
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or name == args.out.name:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or name in (args.out.name, LOCK):
             raise UserError(
                 f"source {args.name}: the file name {name!r} would leave its folder; name it relative to url"
             )
-    with locked(folder, ".lock", "downloads"):
+    with locked(folder, LOCK, "downloads"):
         _all(args, source)
 
 

@@ -21,7 +21,7 @@ def lock(folder: Path, name: str, doing: str) -> IO[str]:
     """
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / name, "a+", encoding="utf-8")  # noqa: SIM115 - open as long as it is locked
+        file = open(folder / name, "a+", encoding="utf-8", errors="replace")  # noqa: SIM115 - open as long as it is locked
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -53,13 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    config: dict[str, Any] = {}
-    for path in (args.config, *args.configfile):
-        layer = read_yaml(path) or {}
-        if not isinstance(layer, dict):
-            raise UserError(f"{path}: not a configuration, but {type(layer).__name__}; it has lines 'key: value'")
-        config = overlaid(config, layer)
-    used = load(config, args.table).sources
+    overlays: dict[str, Any] = {}
+    for path in args.configfile:  # as Snakemake does: joined first, then laid on the configuration
+        overlays = overlaid(overlays, _layer(path))
+    used = load(overlaid(_layer(args.config), overlays), args.table).sources
     sources = read_sources(args.table) | used if args.all or args.names else used
     for name in args.names:
         if name not in sources:
@@ -67,6 +64,13 @@ def run(args: argparse.Namespace) -> None:
         show(name, sources[name], args.raw)
     if not args.names:
         print_table(sources, args.raw)
+
+
+def _layer(path: Path) -> dict[str, Any]:
+    layer = read_yaml(path)
+    if not isinstance(layer, dict):
+        raise UserError(f"{path}: not a configuration, but {type(layer).__name__}; it has lines 'key: value'")
+    return layer
 
 
 def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,7 +94,10 @@ def state(name: str, source: Source, raw: Path) -> str:
     if not noted:
         return f"partly ({len(there)} of {len(source.files)} files)" if there else ""
     right = noted.keys() == source.files.keys() and all(
-        (folder / file).is_file() and (folder / file).stat().st_size == size for file, size in noted.items()
+        (folder / file).is_file()
+        and (folder / file).stat().st_size == size
+        and source.files[file].bytes in (None, size)
+        for file, size in noted.items()
     )
     return "here" if right else "changed"
 
@@ -109,7 +116,7 @@ def _noted(folder: Path) -> dict[str, int]:
         return {}
     try:
         return {entry["name"]: int(entry["bytes"]) for entry in read_object(path)["files"]}
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{path}: not the manifest of a source ({error}); delete it and download again") from None
 
 
@@ -131,7 +138,7 @@ def print_table(sources: Mapping[str, Source], raw: Path) -> None:
     fetched = [size for name, size in sizes.items() if not sources[name].url.startswith("mini:")]
     whole = Size(sum(size.known for size in fetched), all(size.complete for size in fetched))
     here = sum(row[4] == "here" for row in rows)
-    print(f"\n{len(rows)} sources, {here} here; {whole if fetched else 'nothing'} to fetch in all")
+    print(f"\n{len(rows)} sources, {here} here; {whole if fetched else 'nothing'} in all")
 
 
 def print_columns(rows: Iterable[tuple[str, ...]]) -> None:

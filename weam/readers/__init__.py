@@ -125,7 +125,7 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open a zip; damage found while it is open is a :class:`UserError`, as is a member that unpacks to too much."""
     with reading(path), zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
-            if member.file_size > limit(member.compress_size):
+            if member.file_size > limit(min(member.compress_size, path.stat().st_size)):
                 raise too_much(f"{path}: {member.filename}")
         yield archive
 
