@@ -64,6 +64,7 @@ def test_members_with_paths_that_lead_out_are_read_and_never_written(tmp_path: P
     before = set(tmp_path.rglob("*"))
     assert collect(release, lambda path: path.endswith(NAME), lambda entry: entry.stream.read()) == [GOOD.encode()]
     assert set(tmp_path.rglob("*")) == before
+    assert not Path("/tmp", NAME).exists()
 
 
 @pytest.mark.parametrize("length", [0.2, 0.5, 0.9, 0.999])

@@ -131,13 +131,11 @@ def _guarded(path: Path) -> Iterator[None]:
 
 def _open(name: str, stream: IO[bytes], path: Path, size: int) -> IO[bytes]:
     """The contents of a file or member ``name`` of ``size`` bytes, in ``path``."""
+    if not name.endswith((".gz", ".tgz")):
+        return stream
     # gzip and not the own unpacking of tarfile, which takes a truncated file for a complete one
-    # a packed member has no more bytes than the archive; one that says so is packed twice
-    return (
-        unpacked(stream, f"{path}: {name}", min(size, path.stat().st_size))
-        if name.endswith((".gz", ".tgz"))
-        else stream
-    )
+    packed = min(size, path.stat().st_size)  # a member that is larger than its archive is packed twice
+    return unpacked(stream, f"{path}: {name}", packed)
 
 
 def _plain(path: str) -> str:
