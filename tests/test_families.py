@@ -18,11 +18,11 @@ from weam.batches import InMemory, Rows
 from weam.config import Backbone, Copa, Finetune, Tagging
 from weam.errors import UserError
 from weam.families import copa, ner, pos, tagging
+from weam.links import words_of_subwords
 from weam.processes import Processes
 from weam.progress import Progress
 from weam.readers.copa import ChoiceExample
 from weam.readers.tagging import TaggedSentence
-from weam.shards import words_of_subwords
 from weam.subwords import Subwords
 from weam.tokenizer import train_sentencepiece, train_wordpiece
 from weam.train import Run, train

@@ -17,7 +17,8 @@ from weam.cli import main
 from weam.collate import word_batches
 from weam.corpus import Shards
 from weam.errors import UserError
-from weam.shards import one_to_one, project, truncated_lengths, whole, whole_words, words_of_subwords
+from weam.links import project, truncated_lengths, whole_words, words_of_subwords
+from weam.shards import PAIR_SCHEMA
 from weam.subwords import Subwords
 
 
@@ -52,22 +53,6 @@ def test_truncation_cuts_the_longer_side(lengths: Any, room: int, expected: Any)
     assert truncated_lengths(*lengths, room) == expected
 
 
-def test_one_to_one() -> None:
-    forward, reverse = [(0, 0), (1, 1), (1, 2), (3, 3)], [(0, 0), (1, 1), (1, 2), (2, 3)]
-    assert one_to_one(forward, reverse) == [(0, 0)]
-
-
-def test_whole_word() -> None:
-    words = [0, 0, 2, 2]
-    assert [whole(0, words, 1), whole(0, words, 2), whole(1, words, 4), whole(2, words, 3), whole(2, words, 4)] == [
-        False,
-        True,
-        False,
-        False,
-        True,
-    ]
-
-
 def test_words_that_truncation_left_whole() -> None:
     words = [0, 0, 2, 2, 3]
     assert [whole_words(words, keep, 5) for keep in (1, 2, 3, 4, 5)] == [0, 2, 2, 3, 5]
@@ -99,9 +84,12 @@ def test_stage(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m, d: m.update(schema=0), "schema 0, expected"),
+        (lambda m, d: m.update(schema=0), "made with schema 0 of shards, this version reads"),
         (lambda m, d: m.update(kind="monolingual"), "holds monolingual, but pairs"),
-        (lambda m, d: m.update(tokenizer="x"), "another tokenizer"),
+        (
+            lambda m, d: m.update(tokenizer="x" * 64),
+            r"another tokenizer \(tokenizer.json has the SHA-256 xxxxxxxxxxxx…\) than",
+        ),
         (lambda m, d: m.update(rows=0), "has no rows"),
         (lambda m, d: (d / m["parts"][0]["name"]).write_bytes(b"cut"), "of another size"),
     ],
@@ -115,6 +103,47 @@ def test_wrong_shards_are_refused(tmp_path: Path, change: Any, message: str) -> 
     path.write_text(json.dumps(manifest))
     with pytest.raises(UserError, match=message):
         Shards(path, tokenizer, "pairs")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shards of pairs in two parts."""
+    folder = tmp_path_factory.mktemp("made")
+    tiny.make(folder, steps=1, rows_per_shard=25)
+    return folder / "pairs"
+
+
+def test_parts_say_what_they_are(made: Path) -> None:
+    manifest = json.loads((made / "manifest.json").read_text())
+    for part in manifest["parts"]:
+        file = pq.ParquetFile(made / part["name"])
+        noted = {key.decode(): value.decode() for key, value in file.schema_arrow.metadata.items()}
+        assert noted == {"weam.schema": "3", "weam.kind": "pairs", "weam.tokenizer": manifest["tokenizer"]}
+        assert file.schema_arrow.remove_metadata() == PAIR_SCHEMA
+        chunk = file.metadata.row_group(0).column(1)
+        assert (chunk.compression, chunk.path_in_schema) == ("ZSTD", "source_ids.list.element")
+    assert str(PAIR_SCHEMA.field("source_ids").type) == "list<item: int32>"
+    assert str(PAIR_SCHEMA.field("link_source").type) == "list<item: uint16>"
+    assert [part["rows"] for part in manifest["parts"]] == [25, 15]
+
+
+def test_pandas_duckdb_and_datasets_read_the_same(made: Path, tmp_path: Path) -> None:
+    import datasets
+    import duckdb
+    import pandas as pd
+
+    parts = sorted(made.glob("part-*.parquet"))
+    expected = pq.read_table(parts).to_pylist()
+    frame = pd.concat([pd.read_parquet(part) for part in parts])
+    rows = frame.map(lambda value: value.tolist() if isinstance(value, np.ndarray) else value).to_dict("records")
+    assert rows == expected
+    columns = ", ".join(expected[0])
+    found = duckdb.sql(f"SELECT {columns} FROM read_parquet('{made}/part-*.parquet') ORDER BY id").fetchall()
+    assert [dict(zip(expected[0], row, strict=True)) for row in found] == sorted(expected, key=lambda row: row["id"])
+    loaded = datasets.load_dataset(
+        "parquet", data_files=[str(part) for part in parts], split="train", cache_dir=str(tmp_path)
+    )
+    assert list(loaded) == expected
 
 
 def shard(tmp_path: Path, links: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -163,7 +192,7 @@ def test_words_cut_by_truncation_do_not_count(tmp_path: Path) -> None:
         for side in ("source", "target"):
             kept = values[i][f"{side}_word"]
             everything = words_of_subwords(row[side], row[f"{side}_words"], subwords.encode([row[side]])[0].offsets)
-            left = {word for word in everything if whole(word, everything, len(kept))}
+            left = set(everything[: len(kept)]) - set(everything[len(kept) :])
             assert values[i][f"{side}_words"] == len(row[f"{side}_words"])
             assert {word for word in everything if word < values[i][f"{side}_whole"]} == left
             if side == "source":

@@ -16,6 +16,10 @@ from releases import make_release, make_zip
 
 from weam import words
 from weam.cli import main
+from weam.config import Text
+from weam.readers import Fault
+from weam.readers.parallel import RawPair
+from weam.text import filter_pairs
 from weam.words import clean, segmenter
 
 NOISE = (
@@ -164,6 +168,68 @@ def test_ratio_counts_words_not_spaces(tmp_path: Path) -> None:
     rows, _ = run(tmp_path, [manifest], ["en", "zh"], max_ratio=1.5)
     assert rows[0]["target_words"] == ["我", "非常", "爱", "中国", "的", "首都", "。"]
     assert run(tmp_path / "space", [manifest], ["en", "zh"], max_ratio=1.5, segmenter={"zh": "space"}) == 1
+
+
+def one_by_one(pairs: list[RawPair | Fault], language: str, settings: Text) -> tuple[list[Any], dict[str, int]]:
+    """The rows and counts of the filters, line by line."""
+    cuts = [segmenter(name, settings.segmenter.get(name)) for name in ("en", language)]
+    rows: list[Any] = []
+    removed: dict[str, int] = {}
+    seen: set[tuple[str, str]] = set()
+    for number, pair in enumerate(pairs):
+        if isinstance(pair, Fault):
+            reason: str | None = pair.reason
+        elif len(rows) >= settings.max_pairs.get(language, 10**9):
+            reason = "beyond max_pairs"
+        else:
+            source, target = clean(pair.english), clean(pair.other)
+            found = [cut(side) for cut, side in zip(cuts, (source, target), strict=True)]
+            low, high = sorted(map(len, found))
+            reason = next(
+                (
+                    name
+                    for name, hit in {
+                        "empty side": not source or not target,
+                        "too many words": max(source.count(" "), target.count(" ")) >= settings.max_words,
+                        "too few words": low < settings.min_words,
+                        "too many words ": high > settings.max_words,
+                        "length ratio": (high + 3) / (low + 3) > settings.max_ratio,
+                        "duplicate": (source, target) in seen,
+                    }.items()
+                    if hit
+                ),
+                None,
+            )
+            if reason is None:
+                seen.add((source, target))
+                rows.append((number, source, target, *found))
+        if reason is not None:
+            removed[reason.strip()] = removed.get(reason.strip(), 0) + 1
+    return rows, removed
+
+
+@pytest.mark.parametrize(("language", "most"), [("de", 10**6), ("zh", 150), ("de", 77)])
+def test_filters_work_as_line_by_line(monkeypatch: pytest.MonkeyPatch, language: str, most: int) -> None:
+    monkeypatch.setattr("weam.text.BATCH", 50)
+    monkeypatch.setattr("weam.text.LIMIT", 30)
+    draw = random.Random(most)
+    some = ["eins", "zwei", "don't", "中文字", "e\u0301", "a,b", "\u200b", "\u00a0", "1.5", "x" * 40]
+    pairs: list[RawPair | Fault] = []
+    for line in range(600):
+        sides = [" ".join(draw.choices(some, k=draw.choice((0, 1, 2, 2, 3, 8)))) for _ in range(2)]
+        pairs.append(Fault(line, "invalid UTF-8") if draw.random() < 0.05 else RawPair(line, *sides))
+    settings = Text(min_words=2, max_words=9, max_ratio=1.8, max_pairs={language: most})
+    batches = list(filter_pairs(iter(pairs), language, settings))
+    rows, removed = one_by_one(pairs, language, settings)
+    found = [tuple(row.values()) for batch in batches for row in batch.kept.to_pylist()]
+    assert found == rows
+    counts: dict[str, int] = {}
+    for batch in batches:
+        for reason, number in batch.removed.items():
+            counts[reason] = counts.get(reason, 0) + number
+    assert counts == removed
+    assert sum(batch.read for batch in batches) == len(pairs) == len(rows) + sum(removed.values())
+    assert len(removed) >= 6
 
 
 def test_sources_follow_one_another(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ BACKBONE = (
 )
 
 
-def make(folder: Path, kind: str = "bert", steps: int = 6, max_length: int = 64) -> Path:
+def make(folder: Path, kind: str = "bert", steps: int = 6, max_length: int = 64, rows_per_shard: int = 100) -> Path:
     """Tokenizer, shards and backbone of architecture ``kind`` under ``folder``, through the command line."""
     pairs, passages, links = write_text(folder)
     settings = BACKBONE % (steps, kind)
@@ -58,8 +58,8 @@ def make(folder: Path, kind: str = "bert", steps: int = 6, max_length: int = 64)
 
     tokenizer = folder / "tokenizer"
     weam("tokenizer", "--text", passages, "--settings", settings, "--out", tokenizer)
-    limit = f'{{"max_length": {max_length}}}'
-    common = ("--tokenizer", tokenizer, "--settings", limit, "--out")
+    cut = f'{{"max_length": {max_length}, "rows_per_shard": {rows_per_shard}}}'
+    common = ("--tokenizer", tokenizer, "--settings", cut, "--out")
     weam("shards", "--text", passages, *common, folder / "mono" / "manifest.json")
     weam(
         *("shards", "--text", pairs, "--links", links, "--forward", folder / "forward.txt"),

@@ -66,7 +66,7 @@ def keep(
 
     Returns the counts of the symmetrised links, and the links of the gold sentences.
     """
-    rows = len(lengths.source) - len(gold)
+    rows = lengths.count - len(gold)
     found = {}
     for direction, path in outputs.items():  # symmetrised comes last: the counts are its
         target = out if direction == "symmetrised" else out.with_name(f"{direction}.txt")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import re
 import shutil
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
+from weam.batches import Ints
 from weam.errors import UserError
+from weam.links import link_numbers
 from weam.metrics.aer import score_links
 from weam.progress import Progress
 from weam.readers.gold import GoldPair
@@ -26,11 +31,37 @@ _ESCAPES = {"|||": "｜｜｜", "<eps>": "＜eps＞"}
 _BLANKS = str.maketrans(dict.fromkeys(" \t\n\r", "_") | {"\ufeff": "", "\0": ""})
 
 
-class Lengths(NamedTuple):
-    """Words on each side of each line of the corpus."""
+class Lengths:
+    """Words on both sides of each line of a corpus; they stay in a file, which may be long."""
 
-    source: array[int]
-    target: array[int]
+    CHUNK = 10_000
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Callable[[int, int], None]]:
+        """A function that notes one more line."""
+        with self.path.open("wb") as stream:
+            waiting = array("I")
+
+            def note(source: int, target: int) -> None:
+                waiting.append(source)
+                waiting.append(target)
+                self.count += 1
+                if len(waiting) >= 2 * self.CHUNK:
+                    waiting.tofile(stream)
+                    del waiting[:]
+
+            yield note
+            waiting.tofile(stream)
+
+    def __iter__(self) -> Iterator[Ints]:
+        """[lines, 2] words, many lines at a time."""
+        with self.path.open("rb") as stream:
+            while len(found := np.fromfile(stream, np.uintc, 2 * self.CHUNK)):
+                yield found.reshape(-1, 2).astype(np.int64)
 
 
 class Rows(NamedTuple):
@@ -95,18 +126,17 @@ def escape(word: str, lowercase: bool) -> str:
 
 def write_corpus(text: Path, gold: Iterable[GoldPair], lowercase: bool, out: Path, rows: Rows | None = None) -> Lengths:
     """Write ``source ||| target`` lines of some rows of text.parquet (None: of all), the gold sentences last."""
-    lengths = Lengths(array("L"), array("L"))
-    with out.open("w", encoding="utf-8", newline="\n") as stream:
+    lengths = Lengths(out.with_name(f"{out.name}.lengths"))
+    escaped = functools.lru_cache(maxsize=1 << 17)(functools.partial(escape, lowercase=lowercase))
+    with lengths.writing() as note, out.open("w", encoding="utf-8", newline="\n") as stream:
 
         def write(source: list[str], target: list[str]) -> None:
-            lengths.source.append(len(source))
-            lengths.target.append(len(target))
-            sides = (" ".join(escape(word, lowercase) for word in side) for side in (source, target))
-            stream.write(" ||| ".join(sides) + "\n")
+            note(len(source), len(target))
+            stream.write(f"{' '.join(map(escaped, source))} ||| {' '.join(map(escaped, target))}\n")
 
         for source, target in read_words(text, rows):
             write(source, target)
-        if not lengths.source and (rows is None or len(rows)):
+        if not lengths.count and (rows is None or len(rows)):
             raise UserError(f"{text}: has no pairs; look into the funnel.json beside it for what was removed")
         for pair in gold:
             write(pair.english, pair.other)
@@ -137,28 +167,51 @@ def cut(
 
     Returns the counts of these rows, and the links of the lines behind them (the gold sentences).
     """
-    links = aligned_source = aligned_target = 0
+    links, written = 0, 0
+    words, aligned = np.zeros(2, np.int64), np.zeros(2, np.int64)
     gold = []
-    with path.open("rb") as stream, out.open("w", encoding="ascii", newline="\n") as copy:
-        written = 0
-        for number, line in enumerate(stream):
-            written += 1
-            if written > len(lengths.source):
-                continue
-            line_links = parse_links(line, lengths.source[number], lengths.target[number], f"{where}, line {written}")
-            if written > rows:
-                gold.append(frozenset(line_links))
-                continue
-            copy.write(" ".join(f"{i}-{j}" for i, j in line_links) + "\n")
-            links += len(line_links)
-            aligned_source += len({i for i, _ in line_links})
-            aligned_target += len({j for _, j in line_links})
-    if written != len(lengths.source):
-        raise UserError(f"{where}: {written} lines for {len(lengths.source)} pairs; build the programs again")
+    with path.open("rb") as stream, out.open("wb") as copy:
+        for sizes in lengths:
+            lines = list(islice(stream, len(sizes)))
+            here = max(0, min(rows - written, len(lines)))
+            data, found = _checked(lines[:here], sizes[:here], f"{where}, line", written)
+            copy.write(data)
+            words += sizes[:here].sum(axis=0)
+            links += len(found)
+            for side in (0, 1):
+                bases = np.cumsum(sizes[:here, side]) - sizes[:here, side]
+                seen = np.zeros(int(sizes[:here, side].sum()), np.bool_)
+                seen[bases[found[:, 0]] + found[:, 1 + side]] = True
+                aligned[side] += int(seen.sum())
+            for number in range(here, len(lines)):
+                at = f"{where}, line {written + number + 1}"
+                gold.append(frozenset(parse_links(lines[number], int(sizes[number, 0]), int(sizes[number, 1]), at)))
+            written += len(lines)
+        written += sum(1 for _ in stream)
+    if written != lengths.count:
+        raise UserError(f"{where}: {written} lines for {lengths.count} pairs; build the programs again")
     if links == 0 and rows >= 10:  # the original program does this after one line with an empty side
         raise UserError(f"{where}: not one link in {rows} pairs; is the text parallel, and are the programs sound?")
-    source_words, target_words = (sum(islice(side, rows)) for side in lengths)
-    return Counts(rows, links, aligned_source, aligned_target, source_words, target_words), gold
+    return Counts(rows, links, *map(int, aligned), *map(int, words)), gold
+
+
+def _checked(lines: list[bytes], sizes: Ints, where: str, before: int) -> tuple[bytes, Ints]:
+    """Lines of links as we write them, and the links: [links, 3] line, source word, target word."""
+    data = b"".join(lines)
+    codes = np.frombuffer(data, np.uint8)
+    usual = data[-1:] in (b"", b"\n") and not re.search(rb"  | \n|\n |^ ", data)
+    if usual and (numbers := link_numbers(codes)) is not None:
+        rows = np.searchsorted(np.flatnonzero(codes == ord("\n")), numbers[0])
+        found = np.stack([rows, *numbers[1:]], axis=1)
+        if (found[:, 1:] < sizes[rows]).all():
+            return data, found
+    parsed = [
+        parse_links(line, int(size[0]), int(size[1]), f"{where} {number}")
+        for number, (line, size) in enumerate(zip(lines, sizes, strict=True), start=before + 1)
+    ]
+    text = "".join(" ".join(f"{i}-{j}" for i, j in some) + "\n" for some in parsed)
+    flat = [(row, i, j) for row, some in enumerate(parsed) for i, j in some]
+    return text.encode("ascii"), np.array(flat, np.int64).reshape(-1, 3)
 
 
 def parse_links(line: bytes, source_words: int, target_words: int, where: str) -> list[tuple[int, int]]:

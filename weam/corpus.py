@@ -47,15 +47,18 @@ class Shards:
         self.manifest = read_object(manifest)
         if self.manifest.get("schema") != SCHEMA_VERSION:
             raise UserError(
-                f"{manifest}: schema {self.manifest.get('schema')}, expected {SCHEMA_VERSION}; make it again"
+                f"{manifest}: made with schema {self.manifest.get('schema')} of shards, this version reads "
+                f"{SCHEMA_VERSION}; make it again"
             )
         _check(self.path, self.manifest)
         self.kind = str(self.manifest["kind"])
         if self.kind not in kinds:
             raise UserError(f"{manifest}: holds {self.kind}, but {' or '.join(kinds)} are needed")
         if self.manifest["tokenizer"] != tokenizer:
+            theirs, ours = str(self.manifest["tokenizer"])[:12], tokenizer[:12]
             raise UserError(
-                f"{manifest}: made with another tokenizer than the model's; make the shards again with the model"
+                f"{manifest}: made with another tokenizer (tokenizer.json has the SHA-256 {theirs}…) than the model's "
+                f"({ours}…); make the shards again with the model"
             )
         self.template = Template(**self.manifest["template"])
         self.texts = TEXTS[self.kind]

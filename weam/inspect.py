@@ -30,10 +30,10 @@ from weam.batches import MASKS, Ragged, rng
 from weam.collate import MaskedBatch, lay_out, mask, masked_part, pair_edges
 from weam.corpus import Shards
 from weam.errors import UserError
+from weam.links import Link, project, read_links, truncated_lengths, words_of_subwords
 from weam.objectives import encode, exchanged, tensor
 from weam.processes import add_device_arguments, set_device
 from weam.readers import decode_lines
-from weam.shards import Link, project, read_links, truncated_lengths, words_of_subwords
 from weam.subwords import Subwords, Template
 
 WIDTH = 100

@@ -25,6 +25,7 @@ from weam.collate import WORD_KEY, Floats, lay_out, word_spans
 from weam.embeddings import first_layers, recorded, token_batches
 from weam.errors import UserError
 from weam.io import write_json
+from weam.links import Link, whole_words, words_of_subwords
 from weam.neighbours import csls_penalty, nearest
 from weam.objectives import full, model_inputs, tensor
 from weam.processes import add_device_arguments, set_device
@@ -32,7 +33,6 @@ from weam.progress import Progress
 from weam.readers import Release
 from weam.readers.gold import GoldPair, read_gold
 from weam.settings import read_label
-from weam.shards import Link, whole_words, words_of_subwords
 from weam.subwords import Subwords, Template
 
 NEIGHBOURS = 10

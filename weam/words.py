@@ -36,10 +36,11 @@ def clean(text: str) -> str:
     >>> clean("\\ufeffCafe\\u0301\\u00a0 con\\u200b  leche\\n")
     'Café con leche'
     """
-    if not (text.isascii() and text.isprintable()):
+    if not text.isprintable():  # no control, format or separator character is printable, but for the space
         text = INVISIBLE.sub("", text)
         if "\u200c" in text or "\u200d" in text:
             text = JOINERS.sub("", text)
+    if not text.isascii():
         text = unicodedata.normalize("NFC", text)
     return " ".join(text.split())
 
@@ -47,10 +48,10 @@ def clean(text: str) -> str:
 def segmenter(language: str, kind: Segmenter | None = None) -> Callable[[str], list[str]]:
     """The function from cleaned text to words.
 
-    ``word``: runs of letters, marks and digits, with apostrophes and hyphens inside (don't, l'amour, E-Mail) and with
-    points, commas and colons between digits (3.14); every other sign alone. Chinese characters are cut by the
-    dictionary of jieba when the language is ``zh``, else one by one. ``char``: each Chinese character, each run of
-    letters and digits, each sign. ``space``: what stands between spaces.
+    No word goes across a blank. ``word``: runs of letters, marks and digits, with apostrophes and hyphens inside
+    (don't, l'amour, E-Mail) and with points, commas and colons between digits (3.14); every other sign alone. Chinese
+    characters are cut by the dictionary of jieba when the language is ``zh``, else one by one. ``char``: each Chinese
+    character, each run of letters and digits, each sign. ``space``: what stands between spaces.
 
     >>> segmenter("en")("They don't pay $3.50, OK?")
     ['They', "don't", 'pay', '$', '3.50', ',', 'OK', '?']

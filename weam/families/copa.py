@@ -19,11 +19,11 @@ from weam.batches import InMemory, Ints, Ragged, Rows, length_batches
 from weam.collate import Sequences, lay_out
 from weam.config import Copa
 from weam.families.supervised import Batch, Supervised
+from weam.links import truncated_lengths
 from weam.modeling import Head
 from weam.objectives import Loss, full, model_inputs, tensor
 from weam.progress import Progress
 from weam.readers.copa import ChoiceExample, read_train
-from weam.shards import truncated_lengths
 from weam.subwords import Subwords, Template
 
 __all__ = ["HEAD", "LABELS", "SETTINGS", "UNIT", "featurise", "objective", "predict", "read_train"]
