@@ -149,7 +149,7 @@ def read_words(text: Path, rows: Rows | None = None) -> Iterator[tuple[list[str]
     table = open_parquet(text, columns, "pairs")
     with Progress("align", table.rows, "pairs") as progress:
         first = 0
-        for batch in table.batches():
+        for batch in table.batches(8192):
             if rows is None:
                 kept = batch
             else:  # only these become Python objects: a part of the corpus must not cost as much as the whole

@@ -132,7 +132,8 @@ def _sorted(links: Links) -> Links:
     keys = _pack(links)
     if (np.diff(keys) > 0).all():
         return links
-    return _unpack(np.unique(keys))
+    keys.sort()
+    return _unpack(keys[np.diff(keys, prepend=-1) > 0])
 
 
 def _pack(links: Links) -> Ints:

@@ -54,7 +54,7 @@ MONOLINGUAL_SCHEMA = pa.schema([("id", pa.int64()), ("language", pa.string()), (
 ROW_GROUP = 1000
 """Rows that are read together; training shuffles row groups, then the rows of many of them."""
 
-BATCH = 4000
+BATCH = 8000
 """Rows that are worked on together."""
 NO_SUBWORDS = "pairs without sub-words on a side"
 

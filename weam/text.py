@@ -33,7 +33,7 @@ from weam.settings import read_settings
 from weam.words import Segmenter, clean, segmenter
 
 ROW_GROUP = 10_000
-BATCH = 4000
+BATCH = 8000
 """Lines that are worked on together."""
 
 PAIRS = pa.schema(

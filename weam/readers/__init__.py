@@ -194,9 +194,13 @@ def decode(line: bytes) -> str | None:
 
 def decode_lines(stream: IO[bytes]) -> Iterator[str | None]:
     """Lines of a stream, without line ends and without a byte order mark at the start; None for invalid UTF-8."""
-    for number, line in enumerate(stream):
-        text = decode(line)
-        yield text.removeprefix("\ufeff") if text and number == 0 else text
+    if isinstance(stream, zipfile.ZipExtFile):  # its own way of finding lines is slow
+        stream = io.BufferedReader(stream, 1 << 16)  # type: ignore[arg-type]
+    first = next(iter(stream), None)
+    if first is not None:
+        text = decode(first)
+        yield text.removeprefix("\ufeff") if text else text
+        yield from map(decode, stream)
 
 
 def is_unicode(text: str) -> bool:

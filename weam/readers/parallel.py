@@ -60,11 +60,12 @@ def read_pairs(release: Release, language: str) -> Iterator[RawPair | Fault]:
         raise UserError(
             f"source {release.name}: format {release.format!r} has no sentence pairs; known: {', '.join(readers)}"
         )
-    line = 0
+    before = 0
     for name in release.files:
-        for row in readers[release.format](release.path(name), language):
-            yield row._replace(line=line)
-            line += 1
+        line = -1
+        for line, row in enumerate(readers[release.format](release.path(name), language)):
+            yield row._replace(line=before + line) if before else row
+        before += line + 1
 
 
 def _moses(path: Path, language: str) -> Iterator[RawPair | Fault]:
