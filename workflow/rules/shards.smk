@@ -54,7 +54,7 @@ rule shards:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000, per_input_mb=5),
+        mem_mb=growing(2000),
         runtime=growing(30, per_input_mb=1),
     params:
         links=lambda wildcards, input: each("--links", input.links)
