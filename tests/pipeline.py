@@ -8,7 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from weam.figure import KINDS
@@ -53,10 +55,13 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(leave)}
 
 
-def snakemake(where: Path, *args: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run Snakemake in a tree; fail unless it exits with ``status``."""
+def snakemake(
+    where: Path, *args: str, status: int = 0, variables: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in a tree, with some variables set; fail unless it exits with ``status``."""
     command = [sys.executable, "-m", "snakemake", *args]
-    done = subprocess.run(command, cwd=where, env=environment(), capture_output=True, text=True, timeout=15 * MINUTES)
+    environ = environment() | dict(variables)
+    done = subprocess.run(command, cwd=where, env=environ, capture_output=True, text=True, timeout=15 * MINUTES)
     assert done.returncode == status, f"{' '.join(args)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return done
 

@@ -162,6 +162,27 @@ def test_one_job_at_a_time_gives_the_same_tables(finished: Path, tmp_path: Path)
     assert contents(where, *(f"{folder}/**/*" for folder in folders)) == before
 
 
+def test_on_one_machine_each_gpu_job_has_a_gpu_of_its_own(finished: Path, tmp_path: Path) -> None:
+    """Three trainings on two GPUs that are made up, so that PyTorch finds none: the bytes of a run without."""
+    where, other = tmp_path / "tree", tmp_path / "tmp"
+    shutil.copytree(finished, where, symlinks=True)
+    other.mkdir()
+    profile = ("--workflow-profile", "profiles/local-gpu", "--resources", "gpu=2", *SMOKE)
+    models = [f"results/finetuned/{family}/zero-shot/mbert/multi/seed0-1" for family in ("qa", "nli", "pos")]
+    before = contents(where, *(f"{model}/*" for model in models))
+    assert planned(where, *profile) == []
+    for model in models:
+        shutil.rmtree(where / model)
+    variables = {"CUDA_VISIBLE_DEVICES": "2,GPU-8932f937", "TMPDIR": str(other)}
+    snakemake(where, *models, "-j4", *profile, variables=variables)
+    logs = [
+        (where / f"results/logs/finetune/{model.split('/')[2]}-zero-shot-mbert-multi-seed0-1.log") for model in models
+    ]
+    lines = [re.findall("CUDA_VISIBLE_DEVICES=(.*)", log.read_text()) for log in logs]
+    assert sorted(lines) in ([["2"], ["2"], ["GPU-8932f937"]], [["2"], ["GPU-8932f937"], ["GPU-8932f937"]])
+    assert contents(where, *(f"{model}/*" for model in models)) == before
+
+
 def checkpoints(where: Path) -> list[Path]:
     return sorted(where.glob("results/work/**/*.pt"))
 

@@ -20,7 +20,7 @@ EVERY = {"lareqa", "mewslix", "mlqa", "tatoeba", "tydiqa", "udpos", "wikiann", "
 STAGES = set(COMMANDS) - {"figure"} | FIGURES
 OVER_ALL = {"alignment_table", "data_table", "page", "word_retrieval", "xtreme_r", *FIGURES}
 """Rules that the table of a single task does not need."""
-TOOLS = {"sources", "inspect", "card", "predict"}
+TOOLS = {"sources", "inspect", "card", "on_gpu", "predict"}
 """Commands without a rule."""
 
 
@@ -52,7 +52,7 @@ def test_snakefmt_and_length() -> None:
         (("--configfile", "configs/sample.yaml"), {"mlqa", "xnli", "xquad", "tydiqa"}),
         (("results/tables/xquad.csv", "--configfile", "configs/sample.yaml", "--config", "sample_dir=/x"), {"xquad"}),
         (("--workflow-profile", "profiles/slurm"), EVERY),
-        (("--workflow-profile", "profiles/gpu"), EVERY),
+        (("--workflow-profile", "profiles/local-gpu"), EVERY),
     ],
     ids=lambda words: " ".join(sorted(words) if isinstance(words, set) else words),
 )
@@ -108,9 +108,10 @@ def test_gpu_jobs_use_a_gpu_only_where_a_profile_gives_one(tree: Path) -> None:
     plain = [job for job in fresh(tree) if "--device" in job.command]
     assert rules(plain) == {"backbone", "pretrain", "finetune", "evaluate", "word_retrieval"}
     assert all("--device cpu" in job.command for job in plain)
-    given = [job for job in fresh(tree, "--workflow-profile", "profiles/gpu") if "--device" in job.command]
+    assert all(job.command.startswith("python -m weam ") for job in plain)
+    given = [job for job in fresh(tree, "--workflow-profile", "profiles/local-gpu") if "--device" in job.command]
     assert all("--device auto" in job.command for job in given)
-    assert all(job.command.startswith("python -m weam ") for job in given)
+    assert all(job.command.startswith("python -m weam on_gpu 1 python -m weam ") for job in given)
 
 
 def test_training_on_several_gpus_starts_a_process_for_each(tree: Path) -> None:
@@ -121,6 +122,10 @@ def test_training_on_several_gpus_starts_a_process_for_each(tree: Path) -> None:
             "trap '' USR1; python -m torch.distributed.run --standalone --nproc-per-node=2 -m weam pretrain "
         )
         assert "--device auto" in command
+    resources = ("pretrain:gpu=2", "pretrain:own_gpu=1")
+    jobs = planned(tree, "results/models/weam/de/seed1", "--set-resources", *resources)
+    (command,) = (job.command for job in jobs if job.rule == "pretrain")
+    assert command.startswith("trap '' USR1; python -m weam on_gpu 2 python -m torch.distributed.run --standalone ")
 
 
 def test_a_joint_system_is_one_model_of_all_languages(tree: Path) -> None:

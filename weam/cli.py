@@ -34,6 +34,7 @@ COMMANDS = {
     "finetune": "fine-tune a model on a family of tasks",
     "evaluate": "predict and score a model in its languages",
     "predict": "answer the questions of a file of SQuAD's format with a fine-tuned model",
+    "on_gpu": "run a command on GPUs of this machine that no other such command uses",
     "word_retrieval": "measure how well a model aligns the words of two languages, layer by layer",
     "significance": "intervals of a task's scores, and tests of the systems against baselines",
     "table": "gather the scores of one task into CSV, Markdown and provenance",

@@ -131,13 +131,24 @@ def device(wildcards, resources):
     return "auto" if gpus(resources) else "cpu"
 
 
+def on_gpu(resources):
+    """What starts a command on GPUs that no other job has; nothing where a scheduler sees to that, or without GPUs."""
+    count = gpus(resources) if resources.get("own_gpu") else 0
+    return f"python -m weam on_gpu {count} " if count else ""
+
+
 def launch(wildcards, resources):
     """The start of a training command: one process, or one for each of several GPUs."""
     count = gpus(resources)
     if count > 1:
         # a scheduler's SIGUSR1 is for the processes, which write a checkpoint; torchrun would die of it
-        return f"trap '' USR1; python -m torch.distributed.run --standalone --nproc-per-node={count} -m weam"
-    return "python -m weam"
+        return f"trap '' USR1; {on_gpu(resources)}python -m torch.distributed.run --standalone --nproc-per-node={count} -m weam"
+    return launch_one(wildcards, resources)
+
+
+def launch_one(wildcards, resources):
+    """The start of a command that is one process, on a GPU too."""
+    return f"{on_gpu(resources)}python -m weam"
 
 
 def growing(base, per_input_mb=0):

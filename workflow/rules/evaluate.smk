@@ -31,6 +31,7 @@ rule evaluate:
         runtime=growing(120),
         gpu=0,
     params:
+        launch=launch_one,
         split=lambda wildcards: task_entry(wildcards.task).split,
         languages=test_languages,
         settings=evaluate_settings,
@@ -43,7 +44,7 @@ rule evaluate:
         ),
     shell:
         """
-        python -m weam evaluate \
+        {params.launch} evaluate \
             --task {wildcards.task} \
             --model {input.model:q} \
             --manifest {input.manifest:q} \

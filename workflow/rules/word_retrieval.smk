@@ -26,6 +26,7 @@ rule word_retrieval:
         runtime=growing(60),
         gpu=0,
     params:
+        launch=launch_one,
         label=lambda wildcards: dumps(
             {
                 "system": wildcards.system,
@@ -37,7 +38,7 @@ rule word_retrieval:
         code=code_hash("word_retrieval"),
     shell:
         """
-        python -m weam word_retrieval \
+        {params.launch} word_retrieval \
             --model {input.model:q} \
             --manifest {input.manifest:q} \
             --language {wildcards.lang} \
