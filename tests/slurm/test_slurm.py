@@ -1,4 +1,4 @@
-"""The Slurm profile on a real Slurm: what is asked for and granted, retries, requeueing, kills, a node that dies.
+"""The Slurm profiles on a real Slurm: what is asked for and granted, retries, requeueing, kills, a node that dies.
 
 A controller and two node daemons run on this machine (cluster.py); without the packages the tests are skipped.
 """
@@ -7,98 +7,35 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster import PACKAGES, Cluster, missing, wait
-from pipeline import copy_tree, environment, planned
+from cluster import Cluster, wait
+from pipeline import environment, planned
+from runs import (
+    CONFIG,
+    MINUTES,
+    MODEL,
+    SHORT,
+    WEIGHTS,
+    checkpoints,
+    copied,
+    finish,
+    make_tree,
+    running,
+    start,
+    start_now,
+)
 
 pytestmark = pytest.mark.slurm
 
-SMALL = """\
-languages: [de]
-systems: [weam]
-backbone: {max_steps: 800, checkpoint_steps: 20}
-finetune: {qa: {settings: [zero-shot]}}
-tasks: {mlqa: {languages: [de]}, xnli: null, udpos: null, tatoeba: null}
-"""
-CONFIG = ("--configfile", "configs/smoke.yaml", "small.yaml")
-PROFILE = ("--workflow-profile", "profiles/slurm", "--slurm-status-command", "squeue", "--latency-wait", "20")
-PROFILE += ("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "1")
+OPTIONS = ("--slurm-status-command", "squeue", "--latency-wait", "20")
+OPTIONS += ("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "1")
+PROFILE = ("--workflow-profile", "profiles/slurm", *OPTIONS)
 TABLE = "results/tables/mlqa.csv"
-MODEL = "results/models/backbone"
-WEIGHTS = f"{MODEL}/model.safetensors"
-MINUTES = 60
-STARTED: list[subprocess.Popen[str]] = []
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _no_process_stays() -> Iterator[None]:
-    yield
-    for process in STARTED:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    if absent := missing():
-        pytest.skip(f"no Slurm here ({', '.join(absent)} missing); on Debian: apt-get install {PACKAGES}")
-    with tempfile.TemporaryDirectory(prefix="slurm-", dir="/tmp") as folder:  # a short path
-        cluster = Cluster(Path(folder) / "c")
-        try:
-            cluster.start()
-            yield cluster
-        finally:
-            cluster.stop()
-
-
-def make_tree(folder: Path) -> Path:
-    tree = copy_tree(folder)
-    (tree / "small.yaml").write_text(SMALL)
-    return tree
-
-
-def start(tree: Path, cluster: Cluster | None, *args: str) -> subprocess.Popen[str]:
-    """Start Snakemake, on the cluster or, without one, here."""
-    variables = environment() | (cluster.environment() if cluster else {})
-    log = (tree / "run.log").open("a")
-    command = [sys.executable, "-m", "snakemake", *args]
-    process = subprocess.Popen(command, cwd=tree, env=variables, stdout=log, stderr=log, text=True)
-    STARTED.append(process)
-    return process
-
-
-def finish(tree: Path, process: subprocess.Popen[str], status: int = 0) -> str:
-    assert process.wait(15 * MINUTES) == status, (tree / "run.log").read_text()[-6000:]
-    return (tree / "run.log").read_text()
-
-
-def running(cluster: Cluster, rule: str) -> dict[str, str]:
-    """Wait until a job of the rule runs; it comes back."""
-    wait(lambda: any(job["JobState"] == "RUNNING" for job in cluster.jobs_of(rule)), 120, f"a job of {rule} running")
-    return next(job for job in cluster.jobs_of(rule) if job["JobState"] == "RUNNING")
-
-
-def start_now(cluster: Cluster, job: str) -> None:
-    """Slurm lets a job that went back to the queue wait for two minutes."""
-    queue = ("squeue", "-h", "-j", job, "-t", "PENDING", "-o", "%i")
-    wait(lambda: cluster.run(*queue).split() == [job], 60, f"job {job} back in the queue")
-    cluster.run("scontrol", "update", f"JobId={job}", "StartTime=now")
-
-
-def checkpoints(tree: Path) -> int:
-    """Step of the newest checkpoint of the backbone."""
-    return max(
-        (int(path.stem.rpartition("-")[2]) for path in tree.glob("results/work/backbone/*/step-*.json")), default=0
-    )
 
 
 @pytest.fixture(scope="module")
@@ -110,19 +47,6 @@ def finished(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path
     profile.write_text(f"{before}{finetune}    mem_mb: 450 * attempt\n{after}")
     finish(tree, start(tree, cluster, TABLE, *CONFIG, *PROFILE))
     return tree
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tree in which all is ready for training the backbone, without Slurm."""
-    tree = make_tree(tmp_path_factory.mktemp("prepared"))
-    finish(tree, start(tree, None, "results/models/tokenizer", "results/shards/mono/manifest.json", *CONFIG, "-j2"))
-    return tree
-
-
-def copied(prepared: Path, target: Path) -> Path:
-    shutil.copytree(prepared, target, symlinks=True)  # with the times of its files
-    return target
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +76,21 @@ def test_gpus_are_asked_for_and_granted(finished: Path, cluster: Cluster) -> Non
         for job in cluster.jobs_of(rule):
             assert (job["TresPerJob"], job["NodeList"]) == ("gres:gpu:1", "n1"), rule
     assert not any("TresPerJob" in job for job in cluster.jobs_of("align"))
+
+
+def test_gpus_are_asked_for_by_gres(cluster: Cluster, prepared: Path, tmp_path: Path) -> None:
+    tree = copied(prepared, tmp_path / "tree")
+    (tree / "small.yaml").write_text(SHORT)
+    process = start(tree, cluster, MODEL, *CONFIG, "--workflow-profile", "profiles/slurm-gres", *OPTIONS)
+    number = running(cluster, "backbone")["JobId"]
+
+    def job() -> dict[str, str]:
+        return next(job for job in cluster.jobs() if job["JobId"] == number)
+
+    wait(lambda: job()["JobState"] == "COMPLETED", 120, "the job completed")
+    process.kill()  # the plugin looks less and less often
+    assert (job()["TresPerNode"], job()["NodeList"]) == ("gres:gpu:1", "n1")
+    assert "TresPerJob" not in job()
 
 
 def test_downloads_run_on_the_submitting_side(finished: Path, cluster: Cluster) -> None:
