@@ -358,3 +358,11 @@ def test_eflomal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert quality(tmp_path)["method"] == "eflomal"
     assert quality(tmp_path)["aligned_target"] > 0.5
     assert quality(tmp_path)["gold"]["symmetrised"]["aer"] < 0.5
+
+
+def test_programs_that_lost_their_mode_in_an_object_storage(tmp_path: Path) -> None:
+    copy = tmp_path / "tools"
+    shutil.copytree(tools(), copy)
+    for name in ("fast_align", "atools"):
+        (copy / name).chmod(0o644)
+    assert run(tmp_path, write_text(tmp_path / "text.parquet", PAIRS), folder_of_tools=copy) == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 from collections.abc import Callable
 from functools import partial
@@ -94,6 +96,9 @@ def find_tool(folder: Path, name: str) -> Path:
     path = folder / name
     if not path.is_file():
         raise UserError(f"--tools {folder}: has no program {name}; run the build_fast_align stage or give its folder")
+    if not os.access(path, os.X_OK):  # an object storage keeps no modes
+        with contextlib.suppress(OSError):
+            path.chmod(path.stat().st_mode | 0o111)
     return path.resolve()
 
 

@@ -248,7 +248,7 @@ def backbone_files():
     if not cfg.backbone.name_or_path or not folder.is_dir():
         return []
     names = ["config.json", "model.safetensors", "tokenizer.json"]
-    return [str(folder / name) for name in names if (folder / name).is_file()]
+    return [local(str(folder / name)) for name in names if (folder / name).is_file()]
 
 
 def word_retrievals():
@@ -314,13 +314,13 @@ def fast_align_files():
     """Files that the build depends on."""
     source = Path(fast_align_source())
     if source.is_file():
-        return [str(source)]
+        return [local(str(source))]
     if not source.is_dir():
         raise SystemExit(
             f"weam: config: key 'align.source' is {cfg.align.source!r}; there is no such folder or archive"
         )
     return sorted(
-        str(path)
+        local(str(path))
         for path in source.rglob("*")
         if path.suffix in (".cc", ".cpp", ".cxx", ".c", ".h", ".hpp", ".cmake")
         or path.name == "CMakeLists.txt"

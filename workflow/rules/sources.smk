@@ -24,7 +24,7 @@ def mini_lexicons(source):
         return []
     languages = cfg.sources[source].languages
     return sorted(
-        str(path)
+        local(str(path))
         for path in Path("data/mini").glob("*.yaml")
         if len(path.stem) > 2 or path.stem in languages
     )

@@ -87,7 +87,7 @@ rule table:
 rule xtreme_r:
     input:
         scores=lambda wildcards: zero_shot_scores() or nothing_zero_shot(),
-        languages="data/languages.csv",
+        languages=local("data/languages.csv"),
         manifests=all_table_manifests(),
     output:
         csv="results/tables/xtreme_r.csv",
