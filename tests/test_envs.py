@@ -85,3 +85,19 @@ def test_conda_pins_are_those_of_the_lock(path: Path) -> None:
 def test_every_conda_environment_is_used_and_exists() -> None:
     used = set(re.findall(r"envs/(\w+)\.yaml", "".join(p.read_text() for p in ROOT.glob("workflow/rules/*.smk"))))
     assert used == {path.stem for path in (ROOT / "envs").glob("*.yaml")}
+
+
+def test_the_image_has_the_lock_and_the_plugins_of_its_extra() -> None:
+    text = (ROOT / "envs" / "Dockerfile").read_text()
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(re.findall(r"[\w-]+==[\w.]+", text)) == set(extras["kubernetes"])
+    assert re.findall(r"^COPY (\S+) (\S+)$", text, re.MULTILINE) == [("requirements.lock", "/tmp/requirements.lock")]
+    assert "pip install --no-cache-dir -r /tmp/requirements.lock" in text
+    (version,) = re.findall(r"^FROM python:(\d+\.\d+)-", text, re.MULTILINE)
+    conda = {
+        entry
+        for path in (ROOT / "envs").glob("*.yaml")
+        for entry in yaml.safe_load(path.read_text())["dependencies"]
+        if str(entry).startswith("python ")
+    }
+    assert conda == {f"python ={version}"}

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 from pipeline import ROOT, SMOKE, copy_tree, planned, snakemake
 
 PROFILES = sorted(path.parent.name for path in ROOT.glob("profiles/*/config.yaml"))
 WITH_GPUS = [name for name in PROFILES if name != "default"]
 PLUGINS = {
-    "cluster-generic": "snakemake-executor-plugin-cluster-generic",
-    "slurm": "snakemake-executor-plugin-slurm",
+    "cluster-generic": ["snakemake-executor-plugin-cluster-generic"],
+    "kubernetes": ["snakemake-executor-plugin-kubernetes", "snakemake-storage-plugin-s3"],
+    "slurm": ["snakemake-executor-plugin-slurm"],
 }
-"""Executor to the package that has it."""
+"""Executor to the packages that its profile needs."""
 RESOURCES = {
     None: {"gpu", "own_gpu"},
     "cluster-generic": {"gpu", "cpus"},
+    "kubernetes": {"gpu", "gpu_manufacturer", "scale"},
     "slurm": {"gpu", "gres", "cpus_per_task"},
 }
 """Executor to what a profile may ask for, beside mem_mb and runtime: what reads it is the workflow or the plugin."""
@@ -42,9 +49,9 @@ def read(name: str) -> dict[str, Any]:
 
 
 def needs_plugin(name: str) -> None:
-    package = PLUGINS.get(read(name).get("executor", ""))
-    if package and not importlib.util.find_spec(package.replace("-", "_")):
-        pytest.skip(f"profiles/{name} needs: pip install {package}")
+    for package in PLUGINS.get(read(name).get("executor", ""), []):
+        if not importlib.util.find_spec(package.replace("-", "_")):
+            pytest.skip(f"profiles/{name} needs: pip install {package}")
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +83,12 @@ def test_only_options_that_exist(name: str, options: set[str]) -> None:
     assert set(read(name)) <= options
 
 
+def test_the_extras_of_plugins_are_those_that_profiles_need() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    needed = {name: [Requirement(text).name for text in extras[name]] for name in PLUGINS}
+    assert needed == PLUGINS
+
+
 @pytest.mark.parametrize("name", WITH_GPUS)
 def test_rules_and_resources_exist(name: str) -> None:
     profile = read(name)
@@ -96,12 +109,41 @@ def test_no_rule_that_can_use_a_gpu_is_forgotten(name: str) -> None:
     assert len({str(resources) for resources in asked.values()}) == 1, "not the same for all"
 
 
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Address of an S3 on this machine, with the bucket of profiles/kubernetes."""
+    server = pytest.importorskip("moto.server", reason="needs: pip install 'moto[server]'").ThreadedMotoServer(port=0)
+    server.start()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "someone")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    host, port = server.get_host_and_port()
+    address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
+    bucket = read("kubernetes")["default-storage-prefix"].split("/")[2]
+    client = importlib.import_module("boto3").client("s3", endpoint_url=address, region_name="us-east-1")
+    client.create_bucket(Bucket=bucket)
+    yield address
+    server.stop()
+
+
 @pytest.mark.parametrize("name", WITH_GPUS)
-def test_a_dry_run_gives_gpus(tree: Path, name: str) -> None:
+def test_a_dry_run_gives_gpus(tree: Path, name: str, request: pytest.FixtureRequest) -> None:
     needs_plugin(name)
-    jobs = planned(tree, "results/models/weam/de/seed1", *SMOKE, "--workflow-profile", f"profiles/{name}")
+    place = ["--storage-s3-endpoint-url", request.getfixturevalue("s3")] if name == "kubernetes" else []
+    jobs = planned(tree, "results/models/weam/de/seed1", *SMOKE, "--workflow-profile", f"profiles/{name}", *place)
     devices = {job.rule: re.findall(r"--device (\w+)", job.command) for job in jobs}
     assert {rule: found for rule, found in devices.items() if found} == {"backbone": ["auto"], "pretrain": ["auto"]}
+
+
+def test_one_machine_with_its_results_in_s3(tree: Path, s3: str) -> None:
+    """Files of the repository are read from it, all else is stored; a second run finds it there."""
+    needs_plugin("kubernetes")
+    place = ("--default-storage-provider", "s3", "--default-storage-prefix", "s3://my-bucket/one")
+    place += ("--storage-s3-endpoint-url", s3)
+    targets = ("results/models/tokenizer", "results/align/en-de/links.txt")
+    snakemake(tree, *targets, "-j2", *SMOKE, *place)
+    assert not (tree / "results/models").exists()
+    shutil.rmtree(tree / ".snakemake/storage")
+    assert planned(tree, *targets, *SMOKE, *place) == []
 
 
 def test_an_option_that_does_not_exist_is_refused(tree: Path) -> None:
