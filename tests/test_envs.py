@@ -44,7 +44,8 @@ def needed(requirements: list[str]) -> set[str]:
 def project_requirements() -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
-    return [*project["project"]["dependencies"], *extras["dev"], *extras["slurm"], *project["build-system"]["requires"]]
+    named = [text for extra in ("dev", "slurm", "cluster-generic") for text in extras[extra]]
+    return [*project["project"]["dependencies"], *named, *project["build-system"]["requires"]]
 
 
 def test_every_line_of_the_lock_is_an_exact_version_without_a_local_part() -> None:
