@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 
 from weam.batches import Ints
 
-LIMIT = 1 << 18
-"""Pieces that a stage remembers; then it forgets all, so that its memory does not grow with the corpus."""
+LIMIT = 1 << 17
+"""Most pieces that a stage remembers; then it forgets those that it did not need for long, so that its memory does not
+grow with the corpus."""
 LONGEST = 32
 """Characters of a piece that is worth remembering."""
 

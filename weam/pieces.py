@@ -45,13 +45,13 @@ class Pieces:
     def __init__(self, subwords: Subwords) -> None:
         self.subwords = subwords
         self.apart = cuts_at_blanks(subwords.tokenizer)
-        self._forget()
-
-    def _forget(self) -> None:
         self.known = dict[str, int]()  # piece to its place in the arrays; place 0 is for those that are too long
         self.ids = self.starts = np.empty(0, np.int64)
         # of each place; -1 sub-words: cannot be tokenised alone
         self.counts, self.firsts, self.characters = np.array([-1]), np.array([0]), np.array([0])
+        self.seen = np.array([0])
+        """Number of the batch in which each place was last needed."""
+        self.batch = 0
 
     def encode(self, texts: Any) -> Sentences:
         """Sub-words of each sentence, without special tokens; the same as tokenising it as it stands.
@@ -63,12 +63,14 @@ class Pieces:
         cut = Cut.of(texts)
         if len(self.known) > LIMIT:
             self._forget()
+        self.batch += 1
         found = list(map(self.known.get, cut.pieces))
         pairs = zip(cut.pieces, found, strict=True)
         if new := [piece for piece, place in pairs if place is None and len(piece) <= LONGEST]:
             self._learn(new)
             found = list(map(self.known.get, cut.pieces))
         places = np.array([place or 0 for place in found], np.int64)[cut.places]
+        self.seen[places] = self.batch
         counts, firsts = self.counts[places], self.firsts[places]
         ends = np.cumsum(cut.sizes)
         begins = ends - cut.sizes
@@ -84,6 +86,18 @@ class Pieces:
             ids, starts = np.concatenate([ids, whole.ids]), np.concatenate([starts, whole.starts])
         taken = spread(firsts, counts)
         return Sentences(ids[taken], starts[taken] + np.repeat(before, counts), np.add.reduceat(counts, begins))
+
+    def _forget(self) -> None:
+        """Forget at least half of the pieces: those that were not needed for the longest time."""
+        kept = self.seen > np.median(self.seen)
+        kept[0] = True
+        sizes = np.where(kept, np.maximum(self.counts, 0), 0)
+        taken = spread(self.firsts, sizes)
+        self.ids, self.starts = self.ids[taken], self.starts[taken]
+        self.firsts = (np.cumsum(sizes) - sizes)[kept]
+        self.counts, self.characters, self.seen = self.counts[kept], self.characters[kept], self.seen[kept]
+        places = np.cumsum(kept) - 1
+        self.known = {piece: int(places[place]) for piece, place in self.known.items() if kept[place]}
 
     def _learn(self, pieces: list[str]) -> None:
         """Tokenise new pieces; those that are not ASCII alone and beside others, which must make no difference."""
@@ -101,6 +115,7 @@ class Pieces:
         known = np.maximum(counts, 0)
         self.firsts = np.concatenate([self.firsts, len(self.ids) + np.cumsum(known) - known])
         self.counts = np.concatenate([self.counts, counts])
+        self.seen = np.concatenate([self.seen, np.zeros(len(counts), np.int64)])
         self.characters = np.concatenate([self.characters, [len(piece) for piece in (*plain, *odd)]])
         self.ids = np.concatenate([self.ids, ids, found[0]])
         self.starts = np.concatenate([self.starts, starts, found[1]])

@@ -211,7 +211,7 @@ class Words:
 
     def __init__(self, language: str, kind: Segmenter | None) -> None:
         self.cut = segmenter(language, kind)
-        self.known = dict[str, list[str]]()
+        self.known, self.older = dict[str, list[str]](), dict[str, list[str]]()
 
     def __call__(self, texts: Any) -> Any:
         """The words of each sentence, as Arrow arrays."""
@@ -227,11 +227,11 @@ class Words:
     def _words(self, piece: str) -> list[str]:
         found = self.known.get(piece)
         if found is None:
-            found = self.cut(piece)
+            found = self.older.get(piece) or self.cut(piece)
             if len(piece) <= LONGEST:
-                if len(self.known) >= LIMIT:
-                    self.known.clear()
-                self.known[piece] = found
+                if len(self.known) >= LIMIT // 2:  # what does not come again until the next time is forgotten
+                    self.known, self.older = {}, self.known
+                self.known[piece] = [piece] if found == [piece] else found
         return found
 
 
