@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from weam.io import sha256
 from weam.readers import Release
 
 
@@ -47,7 +48,7 @@ def make_release(
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(gzip.compress(raw) if file.endswith(".gz") else raw)
-        entries.append({"name": file, "bytes": path.stat().st_size, "sha256": "0" * 64, "url": "test"})
+        entries.append({"name": file, "bytes": path.stat().st_size, "sha256": sha256(path), "url": "test"})
     manifest = {
         "source": name,
         "version": "v1",

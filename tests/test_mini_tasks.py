@@ -21,6 +21,7 @@ import pytest
 
 from weam.config import Mini
 from weam.errors import UserError
+from weam.io import sha256
 from weam.mini import choices, lexicon, pos, questions, retrieval, write_file
 from weam.mini.grammar import Fact, Statement
 from weam.mini.speakers import Speakers, Utterance, distinct, tokens
@@ -60,7 +61,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         entries = []
         for name in names:
             write_file(name, SETTINGS, LEXICONS, out / name)
-            entries.append({"name": name, "bytes": (out / name).stat().st_size, "sha256": "0" * 64, "url": "mini:"})
+            entries.append(
+                {"name": name, "bytes": (out / name).stat().st_size, "sha256": sha256(out / name), "url": "mini:"}
+            )
         manifest = {"source": format, "version": "v1", "format": format, "licence": "", "citation": ""}
         languages = ["en"] if format == "copa" else LANGUAGES
         (out / f"{format}.manifest").write_text(json.dumps(manifest | {"languages": languages, "files": entries}))

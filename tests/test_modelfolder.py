@@ -118,7 +118,7 @@ def test_files_are_readable_and_the_tokenizer_cuts(world: Path) -> None:
         ({"kind": None}, "not a manifest of shards (no kind)"),
         ({"rows": "x"}, "not a manifest of shards (no rows)"),
         ({"template": {}}, "another template"),
-        ({"parts": [3]}, "a part without name or bytes"),
+        ({"parts": [3]}, "a part without name, bytes or sha256"),
     ],
 )
 def test_wrong_manifests(

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from weam.batches import Ints
+from weam.checksums import require_sealed, require_sum
 from weam.errors import UserError
 from weam.io import read_object
 from weam.shards import SCHEMA_VERSION
@@ -31,8 +32,8 @@ def _check(path: Path, manifest: dict[str, Any]) -> None:
     if set(manifest["template"]) != set(Template._fields):
         raise UserError(f"{path}: not a manifest of shards (another template); make it again")
     for part in manifest["parts"]:
-        if not isinstance(part, dict) or not isinstance(part.get("name"), str) or "bytes" not in part:
-            raise UserError(f"{path}: not a manifest of shards (a part without name or bytes); make it again")
+        if not isinstance(part, dict) or not {"name", "bytes", "sha256"} <= part.keys():
+            raise UserError(f"{path}: not a manifest of shards (a part without name, bytes or sha256); make it again")
 
 
 class Shards:
@@ -51,6 +52,8 @@ class Shards:
                 f"{SCHEMA_VERSION}; make it again"
             )
         _check(self.path, self.manifest)
+        cure = f"delete {manifest} to make it again"
+        require_sealed(self.path, self.manifest, "delete it to make it again")
         self.kind = str(self.manifest["kind"])
         if self.kind not in kinds:
             raise UserError(f"{manifest}: holds {self.kind}, but {' or '.join(kinds)} are needed")
@@ -74,6 +77,7 @@ class Shards:
                 raise UserError(
                     f"{path}: missing or of another size than in {manifest}; delete the manifest to make it again"
                 )
+            require_sum(path, part["sha256"], self.path, cure)
             try:
                 footer = pq.read_metadata(path)
             except (pa.ArrowException, OSError) as error:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote, urlsplit
 
+from weam.checksums import sealed
 from weam.config import Mini, Source, SourceFile
 from weam.errors import UserError
 from weam.fetch import CHUNK, Unavailable, fetch
@@ -77,7 +78,8 @@ def _all(args: argparse.Namespace, source: Source) -> None:
     ]
     facts = {"source": args.name, "version": source.version, "format": source.format, "languages": source.languages}
     kept = {} if source.test_share is None else {"test_share": source.test_share}
-    write_json(args.out, facts | kept | {"licence": source.licence, "citation": source.citation, "files": files})
+    about = {"licence": source.licence, "citation": source.citation, "files": files}
+    write_json(args.out, sealed(facts | kept | about))
 
 
 def _generate(name: str, mini: Mini, lexicons: Path, manifest: Path) -> None:

@@ -103,4 +103,6 @@ def write_items(path: Path, task: Task, items: Mapping[Cell, Items]) -> None:
         for cell, found in items.items()
     ]
     with atomic_path(path) as temporary:
-        pq.write_table(pa.concat_tables(batches).unify_dictionaries(), temporary, compression="zstd")
+        pq.write_table(
+            pa.concat_tables(batches).unify_dictionaries(), temporary, compression="zstd", write_page_checksum=True
+        )

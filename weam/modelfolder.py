@@ -11,6 +11,7 @@ from typing import Any
 
 from weam import modeling
 from weam.card import model_card
+from weam.checksums import sealed
 from weam.errors import UserError
 from weam.io import atomic_path, read_json, read_object, sha256, write_json, write_text
 
@@ -108,7 +109,8 @@ def save(model: Any, tokenizer: str | Path, out: str | Path, training: dict[str,
             if (Path(tokenizer) / name).is_file():
                 shutil.copyfile(Path(tokenizer) / name, folder / name)
         _limit_length(folder / "tokenizer_config.json", modeling.positions(model))
-        write_json(folder / "training.json", training)
+        sums = {name: sha256(folder / name) for name in modeling.CHECKED}
+        write_json(folder / "training.json", sealed(training | {"sha256": sums}))
         write_text(folder / "metrics.jsonl", metrics)
         write_text(folder / "README.md", model_card(training))
         mask = os.umask(0)

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from weam.checksums import require_sealed, require_sum
 from weam.config import Backbone
 from weam.errors import UserError
 from weam.io import read_object, sha256
 from weam.subwords import Subwords
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+CHECKED = ("model.safetensors", "tokenizer.json")
+"""Files of a model folder whose checksums are noted in its training.json."""
 
 Head = Literal["masked_lm", "qa", "sequence", "choice", "tokens"]
 NEW: dict[Head, tuple[str, ...]] = {
@@ -82,6 +86,7 @@ def load(folder: str | Path, head: Head, subwords: Subwords | None = None, label
         )
     if not (folder / "model.safetensors").is_file():
         raise UserError(f"{folder}: no model.safetensors; convert the weights to safetensors or fetch them again")
+    require_unchanged(folder)
     extra: dict[str, Any] = {}
     if labels:
         extra = {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
@@ -103,6 +108,20 @@ def require_vocabulary(model: Any, subwords: Subwords, where: str) -> None:
             f"{where}: the tokenizer has {size} sub-words, the model {model.config.vocab_size}; "
             "they do not belong together"
         )
+
+
+def require_unchanged(folder: Path) -> None:
+    """Refuse weights or a tokenizer that are not those that the folder's training.json notes, if it does."""
+    note = folder / "training.json"
+    if not note.is_file():  # a model from elsewhere
+        return
+    cure = f"delete {folder} and make it again"
+    found = read_object(note)
+    require_sealed(note, found, cure)
+    sums = found.get("sha256", {})
+    for name in CHECKED:
+        if (folder / name).is_file() and name in sums:
+            require_sum(folder / name, sums[name], note, cure)
 
 
 def load_masked_lm(name: str, where: str, revision: str | None) -> tuple[Any, str | None]:

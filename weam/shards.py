@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from weam.batches import Ints, spread
+from weam.checksums import sealed
 from weam.config import Shards
 from weam.errors import UserError
 from weam.io import atomic_path, sha256, write_json
@@ -104,7 +105,7 @@ def run(args: argparse.Namespace) -> None:
         "counts": dict(sorted(counts.items())),
         "parts": parts,
     }
-    write_json(args.out, manifest)
+    write_json(args.out, sealed(manifest))
 
 
 def write_parts(tables: Iterable[Any], schema: pa.Schema, out: Path, rows_per_shard: int) -> list[dict[str, Any]]:

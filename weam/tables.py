@@ -41,7 +41,8 @@ def open_parquet(path: Path, columns: Sequence[str], what: str, stage: str = "te
     ``what`` (pairs, passages) says in errors what it should hold, ``stage`` what makes it.
     """
     try:
-        file = pq.ParquetFile(path, pre_buffer=False)  # else what was read stays in memory until the end
+        # buffered beforehand, what was read would stay in memory until the end
+        file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
     except FileNotFoundError:
         raise UserError(f"{path}: the file does not exist; run the {stage} stage") from None
     except (pa.ArrowException, OSError) as error:

@@ -266,7 +266,7 @@ class Seen:
 
 def _write(batches: Iterable[Batch], schema: pa.Schema, path: Path, funnel: Funnel, progress: Progress) -> None:
     waiting = schema.empty_table()
-    with progress, pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with progress, pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer:
         for batch in batches:
             funnel.add(batch)
             progress.step(batch.read)

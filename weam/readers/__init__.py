@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from weam.checksums import require_sealed, require_sum
 from weam.errors import UserError
 from weam.io import read_object
 
@@ -45,6 +46,7 @@ class Release:
         self.manifest_path = Path(manifest_path)
         self.folder = self.manifest_path.parent
         manifest = read_object(manifest_path)
+        require_sealed(self.manifest_path, manifest, "delete it and run the download stage again")
         try:
             self.name: str = manifest["source"]
             self.version: str = manifest["version"]
@@ -52,6 +54,7 @@ class Release:
             self.languages: list[str] = list(manifest["languages"])
             self.test_share = float(manifest.get("test_share", 0))
             sizes: dict[str, int] = {entry["name"]: entry["bytes"] for entry in manifest["files"]}
+            self._sums = {entry["name"]: entry["sha256"] for entry in manifest["files"] if "sha256" in entry}
             for key in ("source", "version", "format"):
                 if not isinstance(manifest[key], str):
                     raise TypeError(f"{key} is {manifest[key]!r}, not text")
@@ -78,9 +81,12 @@ class Release:
                 )
 
     def path(self, name: str) -> Path:
-        """Path of a listed file."""
+        """Path of a listed file, whose checksum is verified when it is first asked for."""
         if name not in self.files:
             raise UserError(f"source {self.name}: has no file {name!r}; it has {', '.join(self.files)}")
+        if expected := self._sums.pop(name, None):
+            cure = f"delete {self.manifest_path} and run the download stage again"
+            require_sum(self.folder / name, expected, self.manifest_path, cure)
         return self.folder / name
 
     def open(self, name: str) -> IO[bytes]:
