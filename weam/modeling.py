@@ -10,7 +10,7 @@ from typing import Any, Literal
 from weam.checksums import require_sealed, require_sum
 from weam.config import Backbone
 from weam.errors import UserError
-from weam.io import read_object, sha256
+from weam.io import read_json, read_object, sha256
 from weam.subwords import Subwords
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -113,10 +113,10 @@ def require_vocabulary(model: Any, subwords: Subwords, where: str) -> None:
 def require_unchanged(folder: Path) -> None:
     """Refuse weights or a tokenizer that are not those that the folder's training.json notes, if it does."""
     note = folder / "training.json"
-    if not note.is_file():  # a model from elsewhere
+    found = read_json(note) if note.is_file() else None
+    if not isinstance(found, dict):  # a model from elsewhere
         return
     cure = f"delete {folder} and make it again"
-    found = read_object(note)
     require_sealed(note, found, cure)
     sums = found.get("sha256", {})
     for name in CHECKED:
