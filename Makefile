@@ -2,6 +2,7 @@
 # make all     all tables
 # make test    environment (if missing), then the tests, a process per core (at most 8)
 # make test-slurm   the tests on a real Slurm on this machine; needs its packages (Debian: slurmctld slurmd slurm-client munge)
+# make test-faults   every stage and the whole run killed at random moments, and what else goes wrong; a quarter of an hour
 # make fuzz    a minute of random input for the word aligner (FUZZ_SECONDS=60)
 # make lint    every static check
 # make clean   remove results and generated data (downloads too), keep the environment
@@ -16,7 +17,7 @@ BIN := .venv/bin
 STAMP := .venv/.weam-stamp
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: mlqa all env test test-slurm fuzz lint clean
+.PHONY: mlqa all env test test-slurm test-faults fuzz lint clean
 
 mlqa: env
 	snakemake -j$(CORES) results/tables/mlqa.csv
@@ -47,6 +48,9 @@ test: env
 
 test-slurm: env
 	pytest tests/slurm --override-ini=addopts="-ra --strict-markers"
+
+test-faults: env
+	pytest tests/faults --override-ini=addopts="-ra --strict-markers"
 
 fuzz: env
 	pytest -s tests/fuzz_fast_align.py
