@@ -64,5 +64,5 @@ lint: env
 	snakemake --lint
 
 clean:
-	rm -rf .snakemake data/raw data/lock
+	rm -rf .snakemake data/raw data/hub data/lock
 	find results -mindepth 1 ! -name .gitkeep -delete

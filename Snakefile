@@ -48,6 +48,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/plan.smk"
 include: "workflow/rules/sources.smk"
 include: "workflow/rules/download.smk"
+include: "workflow/rules/hub.smk"
 include: "workflow/rules/text.smk"
 include: "workflow/rules/align.smk"
 include: "workflow/rules/align_parts.smk"
@@ -67,6 +68,7 @@ localrules:
     data,
     mlqa,
     download,
+    hub,
 
 
 rule all:
@@ -83,6 +85,7 @@ rule all:
 rule data:
     input:
         manifests(cfg.sources),
+        hub_manifest(),
 
 
 rule mlqa:

@@ -45,7 +45,7 @@ def copy_tree(target: Path) -> Path:
                 (target / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, target / name)
     else:  # an unpacked archive
-        leave = shutil.ignore_patterns(".*", "results", "raw", "lock", "__pycache__", "*.egg-info")
+        leave = shutil.ignore_patterns(".*", "results", "raw", "hub", "lock", "__pycache__", "*.egg-info")
         shutil.copytree(ROOT, target, ignore=leave, dirs_exist_ok=True)
     return target
 

@@ -61,9 +61,9 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(files: dict[str, bytes]) -> Iterator[Any]:
+def serving(files: dict[str, bytes], kind: type[Server] = Server) -> Iterator[Any]:
     """Serve ``files`` (path to content) on this machine; gives the server's class, with ``url`` and ``requests``."""
-    fresh: Any = type("Fresh", (Server,), {"files": files, "faults": [], "requests": [], "ranges": True, "etag": '"1"'})
+    fresh: Any = type("Fresh", (kind,), {"files": files, "faults": [], "requests": [], "ranges": True, "etag": '"1"'})
     httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), fresh)
     httpd.handle_error = lambda *request: None  # type: ignore[method-assign]  # a client that hangs up early
     fresh.url = f"http://127.0.0.1:{httpd.server_port}"

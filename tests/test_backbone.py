@@ -1,12 +1,9 @@
-"""A real backbone: from a local folder, from the hub by revision (its cache, offline), and wrong ones."""
+"""A real backbone from a local folder, and wrong ones; tests/test_hub.py has those of the hub."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,6 @@ import tiny
 from safetensors.torch import load_file, save_file
 
 from weam.cli import main
-from weam.io import sha256
 
 
 @pytest.fixture(scope="module", params=["bert", "xlm-roberta"])
@@ -45,37 +41,6 @@ def test_local_folder(world: Path, tmp_path: Path) -> None:
     arguments += [tmp_path / "pairs" / "manifest.json", "--settings", '{"max_steps": 2}']
     arguments += ["--work", tmp_path / "work", "--out", tmp_path / "weam"]
     assert main([str(part) for part in arguments]) == 0
-
-
-def hub(cache: Path, model: Path) -> dict[str, str]:
-    """A cache of the hub with two revisions of a model; returns the sha256 of their weights."""
-    folder, found = cache / "models--lab--model", {}
-    for revision, commit in (("main", "a" * 40), ("v1", "b" * 40)):
-        shutil.copytree(model, folder / "snapshots" / commit)
-        (folder / "refs").mkdir(exist_ok=True)
-        (folder / "refs" / revision).write_text(commit)
-        weights = folder / "snapshots" / commit / "model.safetensors"
-        if revision == "v1":
-            save_file({name: tensor * 0.5 for name, tensor in load_file(weights).items()}, weights, {"format": "pt"})
-        found[revision] = sha256(weights)
-    return found
-
-
-@pytest.mark.parametrize("revision", [None, "v1", "b" * 40])
-def test_hub_id_with_revision(world: Path, tmp_path: Path, revision: str | None) -> None:
-    hub(tmp_path / "cache", world / "backbone")
-    environment = os.environ | {"HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
-    arguments = command(tmp_path, name_or_path="lab/model", revision=revision)
-    done = subprocess.run([sys.executable, "-m", "weam", *arguments], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    training = json.loads((tmp_path / "model" / "training.json").read_text())
-    commit = "a" * 40 if revision is None else "b" * 40
-    assert (training["revision"], training["commit"]) == (revision, commit)
-    expected = load_file(tmp_path / "cache" / "models--lab--model" / "snapshots" / commit / "model.safetensors")
-    assert all(load_file(tmp_path / "model" / "model.safetensors")[name].equal(expected[name]) for name in expected)
-    card = (tmp_path / "model" / "README.md").read_text()
-    assert "base_model: lab/model" in card
-    assert commit in card
 
 
 def drop(folder: Path, name: str) -> None:
@@ -108,10 +73,9 @@ def test_wrong_folders(
     assert not (tmp_path / "model").exists()
 
 
-def test_unknown_hub_id(tmp_path: Path) -> None:
-    environment = os.environ | {"HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
-    arguments = command(tmp_path, name_or_path="lab/none")
-    done = subprocess.run([sys.executable, "-m", "weam", *arguments], env=environment, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "backbone.name_or_path 'lab/none': cannot be loaded" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command(tmp_path, name_or_path="lab/none", revision="v1")) == 1
+    said = capsys.readouterr().err
+    assert "'lab/none', revision 'v1': there is no such folder; for a model of the hub give --hub data" in said
+    assert main(command(tmp_path, name_or_path="./none")) == 1
+    assert "'./none': there is no such folder, and it is no id of a model" in capsys.readouterr().err

@@ -17,11 +17,11 @@ from weam.cli import COMMANDS
 PARTS = {"align_model", "align_part", "align_join"}
 EVERY = {"lareqa", "mewslix", "mlqa", "tatoeba", "tydiqa", "udpos", "wikiann", "xcopa", "xnli", "xquad"}
 """Tasks of the default configuration."""
-STAGES = set(COMMANDS) - {"figure"} | FIGURES
+STAGES = set(COMMANDS) - {"figure", "hub"} | FIGURES
 OVER_ALL = {"alignment_table", "data_table", "page", "word_retrieval", "xtreme_r", *FIGURES}
 """Rules that the table of a single task does not need."""
 TOOLS = {"sources", "inspect", "card", "on_gpu", "predict"}
-"""Commands without a rule."""
+"""Commands without a rule; the rule of the command hub runs for a real backbone only."""
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +93,13 @@ def test_the_data_target_downloads_everything_and_nothing_else(tree: Path) -> No
     jobs = fresh(tree, "data", "-j1")
     assert rules(jobs) == {"download"}
     assert len(jobs) == len({job.output for job in fresh(tree) if job.rule == "download"})
+    real = fresh(tree, "data", "-j1", "--config", "backbone={name_or_path: some/model, revision: v1}")
+    assert [job.output for job in real if job.rule == "hub"] == ["data/hub/some--model/v1/manifest.json"]
+
+
+def test_what_needs_the_network_is_not_submitted(tree: Path) -> None:
+    (block,) = re.findall(r"\nlocalrules:\n((?:    \w+,\n)+)", (tree / "Snakefile").read_text())
+    assert {"download", "hub"} <= {line.strip(" ,") for line in block.splitlines()}
 
 
 def test_the_dag_is_clean_on_stdout(tree: Path) -> None:
@@ -153,6 +160,9 @@ def test_a_joint_system_is_one_model_of_all_languages(tree: Path) -> None:
 def test_a_real_backbone_needs_no_vocabulary_and_no_running_text(tree: Path) -> None:
     jobs = fresh(tree, "--config", "backbone={name_or_path: some/model}")
     assert "tokenizer" not in rules(jobs)
+    (command,) = (job.command for job in jobs if job.rule == "backbone")
+    assert "--hub data/hub/some--model/main/manifest.json" in command
+    assert all("data/hub/some--model/main/manifest.json" in job.command for job in jobs if job.rule == "table")
     assert not [job for job in jobs if "mono" in job.output]
     assert all("--tokenizer results/models/backbone" in job.command for job in jobs if job.rule == "shards")
 
@@ -283,6 +293,7 @@ def test_ready_binaries_are_not_built(tree: Path, tmp_path: Path) -> None:
             ("results/scores/xquad/zero-shot/mbert/multi/seed0-1/scores.json", *SMOKE),
             "key 'tasks' has no 'xquad'",
         ),
+        (("--config", "backbone={name_or_path: /no/model}"), "'/no/model': there is no such folder, and it is no id"),
         (("--configfile", "twice.yaml"), "twice.yaml, line 3: key 'text' stands on line 1 already"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The unmodified multilingual model: trained from scratch on running text, or a real one fetched by name.
+"""The unmodified multilingual model: trained from scratch on running text, or a real one.
 
 From scratch it learns as mBERT did: by masked language modelling on single passages of all languages, never told which
 of them, if any, are translations of each other.
@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from weam import modelfolder, modeling
+from weam import hub, modelfolder, modeling
 from weam.config import Backbone
 from weam.corpus import Shards
 from weam.errors import UserError
@@ -27,6 +27,7 @@ from weam.train import Run, add_training_arguments, train
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokenizer", type=Path, help="tokenizer folder (from scratch)")
     parser.add_argument("--shards", type=Path, help="manifest of monolingual shards (from scratch)")
+    parser.add_argument("--hub", type=Path, help="manifest.json of the command hub, for a model of the hub")
     parser.add_argument("--settings", help="backbone settings: inline JSON or a file")
     modelfolder.add_source_arguments(parser)
     add_training_arguments(parser)
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> None:
     settings = read_settings(Backbone, args.settings)
     if settings.name_or_path is not None:
         if not rank():
-            fetch(settings.name_or_path, settings.revision, args.out)
+            take(settings.name_or_path, settings.revision, args.hub, args.out)
         return
     if args.tokenizer is None or args.shards is None:
         raise UserError("training from scratch needs --tokenizer and --shards; or set backbone.name_or_path")
@@ -66,23 +67,39 @@ def run(args: argparse.Namespace) -> None:
         run_.finish()
 
 
-def fetch(name: str, revision: str | None, out: Path) -> None:
-    """Copy a local model, or one of the hub, into ``out`` as a masked language model with its tokenizer."""
+def take(name: str, revision: str | None, manifest: Path | None, out: Path) -> None:
+    """Copy a model from a local folder, or from beside the ``manifest`` of the command hub, into ``out``.
+
+    ``out`` becomes a masked language model with its tokenizer; the commit and the checksums of a model of the hub are
+    kept in its training.json.
+    """
     import tempfile
 
     from transformers import AutoTokenizer
 
-    if revision is not None and Path(name).is_dir():
-        raise UserError(f"backbone.revision {revision!r}: {name} is a local folder; set revision to null")
-    modelfolder.require_place(out, [Path(name)] if Path(name).exists() else [])
     where = f"backbone.name_or_path {name!r}" + (f", revision {revision!r}" if revision else "")
-    model, commit = modeling.load_masked_lm(name, where, revision)
+    training: dict[str, Any] = {"stage": "backbone", "name_or_path": name, "revision": revision}
+    folder = Path(name)
+    if folder.is_dir():
+        if revision is not None:
+            raise UserError(f"backbone.revision {revision!r}: {name} is a local folder; set revision to null")
+    elif manifest is None:
+        place = hub.path_of(name, revision)
+        raise UserError(
+            f"{where}: there is no such folder; for a model of the hub give "
+            f"--hub data/hub/{place}/manifest.json, which the command hub makes"
+        )
+    else:
+        record = hub.verified(manifest, name, revision)
+        folder = manifest.parent
+        training |= {"commit": record["commit"], "files": record["files"]}
+    modelfolder.require_place(out, [folder])
+    model = modeling.load_masked_lm(folder, where)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=commit or revision or "main")
+        tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{where}: no usable tokenizer ({modeling.first_line(error)}); add its files") from None
-    training = {"stage": "backbone", "name_or_path": name, "revision": revision, "commit": commit}
-    with tempfile.TemporaryDirectory() as folder:
-        tokenizer.save_pretrained(folder)
-        modeling.require_vocabulary(model, Subwords(folder), where)
-        modelfolder.save(model, folder, out, training | {"sources": []})
+    with tempfile.TemporaryDirectory() as temporary:
+        tokenizer.save_pretrained(temporary)
+        modeling.require_vocabulary(model, Subwords(temporary), where)
+        modelfolder.save(model, temporary, out, training | {"sources": []})

@@ -19,6 +19,7 @@ from weam.errors import Preempted, UserError
 COMMANDS = {
     "sources": "list the sources of data with size, licence and state",
     "download": "fetch one source (URL, file, mirror or the mini world) and verify its checksums",
+    "hub": "fetch a model of the Hugging Face hub by its revision and verify its files",
     "text": "clean, filter, de-duplicate and segment corpora into words",
     "build_fast_align": "build fast_align and atools from source",
     "align": "align the words of a parallel corpus in both directions and symmetrise",
@@ -27,7 +28,7 @@ COMMANDS = {
     "align_join": "put the parts of a corpus together that were aligned separately",
     "tokenizer": "train the sub-word vocabulary of a backbone made from scratch",
     "shards": "write Parquet shards of sub-words and their links",
-    "backbone": "train a small multilingual masked language model from scratch, or fetch a real one",
+    "backbone": "train a small multilingual masked language model from scratch, or take a real one",
     "pretrain": "continue pre-training on word-aligned pairs (mlm, tlm, word_align, weam)",
     "inspect": "show tokens, links and predictions of both tasks for a few pairs",
     "card": "write the model card of a model folder, with its scores",

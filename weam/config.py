@@ -243,7 +243,7 @@ class Backbone(Masking):
     """The unmodified multilingual model ("mbert"): a real one, or a small one trained from scratch."""
 
     name_or_path: str | None = Field(None, description="local folder or hub id; null: train from scratch as below")
-    revision: str | None = Field(None, description="commit, tag or branch of a hub id; null: its main branch now")
+    revision: str | None = Field(None, description="commit, tag or branch of a hub id; null: main")
     type: Literal["bert", "xlm-roberta"] = Field(
         "bert", description="architecture; also decides WordPiece or SentencePiece"
     )

@@ -14,6 +14,7 @@ from weam.io import read_json, read_object, sha256
 from weam.subwords import Subwords
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ["HF_HUB_OFFLINE"] = "1"  # models are folders here; weam.hub alone reaches the network
 
 CHECKED = ("model.safetensors", "tokenizer.json")
 """Files of a model folder whose checksums are noted in its training.json."""
@@ -124,35 +125,29 @@ def require_unchanged(folder: Path) -> None:
             require_sum(folder / name, sums[name], note, cure)
 
 
-def load_masked_lm(name: str, where: str, revision: str | None) -> tuple[Any, str | None]:
-    """Load a masked language model from a folder or the hub, and say its commit there (None of a folder).
+def load_masked_lm(folder: Path, where: str) -> Any:
+    """Load a masked language model from a folder: safetensors, in several files too, or PyTorch's format.
 
-    ``where`` begins the sentence of an error.
+    Of the latter PyTorch loads weights only, and runs none of the code that such a file can hold. ``where`` begins the
+    sentence of an error.
     """
     from transformers import AutoConfig
-    from transformers.utils import hub
 
-    at = {"revision": revision} if revision else {}
     try:
-        config = AutoConfig.from_pretrained(name, **at)
-        commit = (
-            None if Path(name).is_dir() else hub.extract_commit_hash(hub.cached_file(name, "config.json", **at), None)
-        )
+        config = AutoConfig.from_pretrained(folder)
     except Exception as error:
         raise UserError(f"{where}: cannot be loaded ({first_line(error)}); check the name or the folder") from None
     if config.model_type not in ("bert", "xlm-roberta"):
         raise UserError(f"{where}: model type {config.model_type!r}; use bert or xlm-roberta")
-    if commit:  # the weights of the same commit, whatever happens to the branch meanwhile
-        at = {"revision": commit}
-    return _load(_classes(config.model_type)["masked_lm"], name, where, "masked_lm", **at), commit
+    kinds: dict[str, Any] = {"use_safetensors": None, "weights_only": True}
+    return _load(_classes(config.model_type)["masked_lm"], folder, where, "masked_lm", **kinds)
 
 
-def _load(kind: Any, name: str | Path, where: str, head: Head, **options: Any) -> Any:
+def _load(kind: Any, folder: Path, where: str, head: Head, **options: Any) -> Any:
     quiet()
+    shared = {"use_safetensors": True, "attn_implementation": "sdpa", "dtype": "float32", "output_loading_info": True}
     try:
-        model, report = kind.from_pretrained(
-            name, use_safetensors=True, attn_implementation="sdpa", dtype="float32", output_loading_info=True, **options
-        )
+        model, report = kind.from_pretrained(folder, **(shared | options))
     except Exception as error:  # many kinds, from several libraries
         if type(error).__module__.startswith("safetensors"):
             raise UserError(f"{where}: model.safetensors is broken ({error}); make or fetch it again") from None

@@ -71,15 +71,17 @@ def _relative(file: str) -> str:
 
 
 def _release(path: Path) -> dict[str, Any] | None:
-    """Name, version and checksums, if ``path`` is the manifest.json of a source."""
+    """Name, version and checksums, if ``path`` is the manifest.json of a source or of a model of the hub."""
     if path.suffix != ".json":
         return None
     value = read_json(path)
     if not isinstance(value, dict) or not {"source", "version", "files"} <= value.keys():
         return None
+    commit = {"commit": value["commit"]} if "commit" in value else {}
     return {
         "source": value["source"],
         "version": value["version"],
+        **commit,
         "files": [{"name": file["name"], "sha256": file["sha256"]} for file in value["files"]],
     }
 

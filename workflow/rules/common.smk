@@ -12,6 +12,7 @@ from weam import tasks as registry
 from weam.codehash import code_hash
 from weam.config import FinetuneFamilies
 from weam.configfile import families, translated
+from weam.hub import path_of
 
 
 wildcard_constraints:

@@ -243,7 +243,7 @@ def zero_shot_scores():
 
 
 def backbone_files():
-    """Files of a real backbone in a local folder; those of one that is downloaded are not known."""
+    """Files of a real backbone in a local folder."""
     folder = Path(cfg.backbone.name_or_path or "")
     if not cfg.backbone.name_or_path or not folder.is_dir():
         return []

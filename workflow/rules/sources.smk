@@ -85,15 +85,14 @@ def data_sources():
 
 
 def table_manifests(wildcards):
-    """Manifests of every source that a task's table depends on."""
-    return manifests(table_sources(wildcards.task))
+    """Manifests of every source that a task's table depends on, and of a real backbone."""
+    return [*manifests(table_sources(wildcards.task)), *hub_manifest()]
 
 
 def all_table_manifests():
-    """Manifests of every source that the table over all tasks depends on."""
-    return manifests(
-        dict.fromkeys(name for task in cfg.tasks for name in table_sources(task))
-    )
+    """Manifests of every source that the table over all tasks depends on, and of a real backbone."""
+    names = dict.fromkeys(name for task in cfg.tasks for name in table_sources(task))
+    return [*manifests(names), *hub_manifest()]
 
 
 def table_sources(task):
