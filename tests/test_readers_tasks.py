@@ -267,8 +267,61 @@ def test_xnli_mt_faults(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"all 3 rows have the label 'neutral' .blanked labels."):
         nli.read_train(source, "de")
     source = release(tmp_path, "xnli-mt", ["de"], {"multinli.train.de.tsv": TRAIN + "a\n"})
-    with pytest.raises(UserError, match="has no usable row"):
+    with pytest.raises(UserError, match=r"none of the 1 rows can be used \(wrong number of columns: 1\)"):
         nli.read_train(source, "de")
+    with pytest.raises(UserError, match="format 'xnli' is no NLI training data; known: xnli-mt, multinli"):
+        nli.read_train(release(tmp_path, "xnli", ["de"], {"multinli.train.de.tsv": TRAIN}), "de")
+
+
+def multinli_row(label: str, premise: object = "A man eats.", name: str = "1e") -> str:
+    return json.dumps(
+        {"gold_label": label, "sentence1": premise, "sentence2": "He\teats.", "pairID": name, "genre": "x"}
+    )
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_multinli_lines_of_json(tmp_path: Path, packed: bool) -> None:
+    faults = ['{"gold_label": "neutral"}', "{", multinli_row("-"), multinli_row("maybe"), multinli_row("neutral", " ")]
+    faults += [multinli_row("neutral", 7), multinli_row("neutral", "\ud800"), ""]
+    lines = [*faults, multinli_row("entailment"), multinli_row("contradiction", name="2c")]
+    data = "\n".join(lines).encode() + b'\n{"\xff": 1}'
+    files: dict[str, bytes | str] = {"multinli_1.0_train.jsonl.gz": data}
+    if packed:
+        others = {"multinli_1.0/multinli_1.0_train.txt": "x", "__MACOSX/multinli_1.0/._multinli_1.0_train.jsonl": "x"}
+        files = {"multinli_1.0.zip": make_zip({**others, "multinli_1.0/multinli_1.0_train.jsonl": data})}
+    examples, steps = nli.read_train(release(tmp_path, "multinli", ["en"], files), "en")
+    assert examples == [
+        nli.NLIExample("1e", "A man eats.", "He\teats.", "entailment"),
+        nli.NLIExample("2c", "A man eats.", "He\teats.", "contradiction"),
+    ]
+    assert (steps[0], steps[-1]) == ({"step": "read", "rows": 10}, {"step": "kept", "rows": 2})
+    assert removed(steps) == {
+        "invalid UTF-8": 1,
+        "invalid JSON": 1,
+        "a key is missing or has a wrong value": 2,
+        "invalid Unicode": 1,
+        "no gold label": 1,
+        "unknown label": 1,
+        "empty premise or hypothesis": 1,
+    }
+
+
+def test_multinli_columns(tmp_path: Path) -> None:
+    rows = (
+        "gold_label\tsentence1_parse\tsentence1\tsentence2\tpairID\n"
+        'neutral\t(X)\tShe said "no\tNothing.\t1n\n-\t(X)\ta\tb\t2n\nentailment\tc\nentailment\t(X)\ta\tb\t3e\n'
+    )
+    files: dict[str, bytes | str] = {"multinli_1.0.zip": make_zip({"multinli_1.0/multinli_1.0_train.txt": rows})}
+    examples, steps = nli.read_train(release(tmp_path / "a", "multinli", ["en"], files), "en")
+    assert examples[0] == nli.NLIExample("1n", 'She said "no', "Nothing.", "neutral")
+    assert [example.id for example in examples] == ["1n", "3e"]
+    assert removed(steps)["no gold label"] == removed(steps)["wrong number of columns"] == 1
+    files = {"multinli_1.0.zip": make_zip({"multinli_1.0/multinli_1.0_train.txt": "gold_label\n-\n"})}
+    with pytest.raises(UserError, match="line 1: the header lacks pairID, sentence1, sentence2; check"):
+        nli.read_train(release(tmp_path / "b", "multinli", ["en"], files), "en")
+    files = {"multinli_1.0.zip": make_zip({"multinli_1.0/README": "x"})}
+    with pytest.raises(UserError, match=r"has no member multinli_1.0_train.txt; it has multinli_1.0/README"):
+        nli.read_train(release(tmp_path / "c", "multinli", ["en"], files), "en")
 
 
 HEADER = "language\tgold_label\tsentence1_binary_parse\tsentence1\tsentence2\tpairID\n"

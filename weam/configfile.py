@@ -37,7 +37,7 @@ FORMATS: dict[str, tuple[str, ...]] = {
     "data.parallel": ("moses", "jsonl-zip", "tsv-zip"),
     "data.gold": ("xlwa", "bicici"),
     "finetune.qa": ("squad", "tydiqa", "mlqa-translate-train"),
-    "finetune.nli": ("xnli-mt",),
+    "finetune.nli": ("xnli-mt", "multinli"),
     "finetune.copa": ("copa", "siqa"),
     "finetune.pos": ("conllu",),
     "finetune.ner": ("wikiann",),

@@ -1,4 +1,4 @@
-"""Natural language inference: XNLI (zip or one TSV per language) and the translated MultiNLI of XNLI-MT.
+"""Natural language inference: XNLI (zip or one TSV per language), MultiNLI, and its translations of XNLI-MT.
 
 The TSVs have no quoting: a quote is a character like any other. Labels are stored by name.
 """
@@ -6,7 +6,7 @@ The TSVs have no quoting: a quote is a character like any other. Labels are stor
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any, NamedTuple
 
 from weam.errors import UserError
@@ -16,11 +16,14 @@ from weam.readers import (
     Release,
     base_name,
     decode_lines,
+    is_unicode,
     members,
     missing_member,
     open_zip,
     reading,
 )
+from weam.readers.archives import listing
+from weam.readers.rows import INVALID_JSON, INVALID_UNICODE, funnel, json_lines, require_format, text_of
 
 LABELS = ("entailment", "neutral", "contradiction")
 SPELLINGS = {label: label for label in LABELS} | {"contradictory": "contradiction"}
@@ -28,6 +31,10 @@ SPELLINGS = {label: label for label in LABELS} | {"contradictory": "contradictio
 WRONG_COLUMNS = "wrong number of columns"
 UNKNOWN_LABEL = "unknown label"
 EMPTY = "empty premise or hypothesis"
+NO_GOLD = "no gold label"
+WRONG_KEYS = "a key is missing or has a wrong value"
+JSON_FAULTS = (INVALID_JSON, WRONG_KEYS, INVALID_UNICODE)
+MULTINLI = "multinli_1.0_train"
 
 
 class NLIExample(NamedTuple):
@@ -40,28 +47,27 @@ class NLIExample(NamedTuple):
 
 
 def read_train(release: Release, language: str) -> tuple[list[NLIExample], list[dict[str, Any]]]:
-    """Training examples of an ``xnli-mt`` release in ``language``, and the funnel of rows dropped and why."""
+    """Training examples of an ``xnli-mt`` or ``multinli`` release, and the funnel of rows dropped and why."""
     release.require_language(language)
-    if release.format != "xnli-mt":
-        raise UserError(f"source {release.name}: format {release.format!r} is no NLI training data; known: xnli-mt")
-    removed = dict.fromkeys((INVALID_UTF8, WRONG_COLUMNS, UNKNOWN_LABEL, EMPTY), 0)
-    kept: list[NLIExample] = []
-    read = 0
-    with _opened(release, f"multinli.train.{language}.tsv") as (stream, where):
-        for row in _three_columns(stream, header=("premise", "hypo", "label"), where=where):
-            read += 1
-            if isinstance(row, Fault):
-                removed[row.reason] += 1
-            elif not (row.premise.strip() and row.hypothesis.strip()):
-                removed[EMPTY] += 1
-            else:
-                kept.append(row)
-    assert read == len(kept) + sum(removed.values())
+    require_format(release.name, release.format, ("xnli-mt", "multinli"), "NLI training data")
+    if release.format == "multinli":
+        lines = f"{MULTINLI}.jsonl"
+        wanted = lines if {lines, f"{lines}.gz"} & set(listing(release)) else f"{MULTINLI}.txt"
+        rows, faults = (_json_rows, JSON_FAULTS) if wanted == lines else (_multinli_rows, (WRONG_COLUMNS,))
+        reasons = (INVALID_UTF8, *faults, NO_GOLD, UNKNOWN_LABEL, EMPTY)
+    else:
+        wanted, rows = f"multinli.train.{language}.tsv", _translated_rows
+        reasons = (INVALID_UTF8, WRONG_COLUMNS, UNKNOWN_LABEL, EMPTY)
+    with _opened(release, wanted) as (stream, where):
+        kept, steps = funnel(_with_text(rows(stream, where)), reasons, where)
     _not_blanked(kept, where)
-    steps: list[dict[str, Any]] = [{"step": "read", "rows": read}]
-    steps += [{"step": reason, "removed": count} for reason, count in removed.items()]
-    steps.append({"step": "kept", "rows": len(kept)})
     return kept, steps
+
+
+def _with_text(rows: Iterable[NLIExample | Fault]) -> Iterator[NLIExample | Fault]:
+    for number, row in enumerate(rows):
+        whole = isinstance(row, Fault) or (row.premise.strip() and row.hypothesis.strip())
+        yield row if whole else Fault(number, EMPTY)
 
 
 def read_test(release: Release, split: str, language: str) -> list[NLIExample]:
@@ -128,31 +134,68 @@ def _three_columns(stream: IO[bytes], header: tuple[str, str, str] | None, where
             yield NLIExample(str(number + 1), columns[0], columns[1], SPELLINGS[columns[2]])
 
 
-def _xnli_rows(stream: IO[bytes], language: str, where: str) -> Iterator[NLIExample | Fault]:
-    """Rows of one language of ``xnli.{dev,test}.tsv``; columns are found by the header."""
+def _translated_rows(stream: IO[bytes], where: str) -> Iterator[NLIExample | Fault]:
+    return _three_columns(stream, header=("premise", "hypo", "label"), where=where)
+
+
+def _labelled(line: int, name: str, premise: str, hypothesis: str, label: str) -> NLIExample | Fault:
+    """A row of MultiNLI; ``-`` stands for a label that the annotators did not agree on."""
+    if label not in SPELLINGS:
+        return Fault(line, NO_GOLD if label == "-" else UNKNOWN_LABEL)
+    return NLIExample(name, premise, hypothesis, SPELLINGS[label])
+
+
+def _json_rows(stream: IO[bytes], where: str) -> Iterator[NLIExample | Fault]:
+    for found in json_lines(stream):
+        if isinstance(found, Fault):
+            yield found
+            continue
+        line, row = found
+        try:
+            texts = [text_of(row, key) for key in ("pairID", "sentence1", "sentence2", "gold_label")]
+        except (KeyError, TypeError):
+            yield Fault(line, WRONG_KEYS)
+            continue
+        yield _labelled(line, *texts) if all(map(is_unicode, texts)) else Fault(line, INVALID_UNICODE)
+
+
+def _multinli_rows(stream: IO[bytes], where: str) -> Iterator[NLIExample | Fault]:
+    for line, columns in _by_header(stream, ("pairID", "sentence1", "sentence2", "gold_label"), where):
+        yield Fault(line, columns) if isinstance(columns, str) else _labelled(line, *columns)
+
+
+def _by_header(stream: IO[bytes], needed: Sequence[str], where: str) -> Iterator[tuple[int, list[str] | str]]:
+    """0-based line and the ``needed`` columns, which the header names, of each row, or what is wrong with it."""
     lines = decode_lines(stream)
     header = (next(lines, None) or "").split("\t")
-    needed = ("language", "gold_label", "sentence1", "sentence2", "pairID")
-    lacking = [name for name in needed if name not in header]
-    if lacking:
+    if lacking := [name for name in needed if name not in header]:
         raise UserError(f"{where}, line 1: the header lacks {', '.join(lacking)}; check the source's format")
-    of_language, of_label, of_premise, of_hypothesis, of_id = (header.index(name) for name in needed)
-    there: set[str] = set()
-    found = False
+    places = [header.index(name) for name in needed]
     for number, text in enumerate(lines, start=1):
         columns = [] if text is None else text.split("\t")
-        if text is None:
-            yield Fault(number, INVALID_UTF8)
-        elif len(columns) != len(header):
-            yield Fault(number, WRONG_COLUMNS)
-        elif columns[of_language] != language:
-            there.add(columns[of_language])
-        elif columns[of_label] not in SPELLINGS:
-            yield Fault(number, UNKNOWN_LABEL)
+        if len(columns) == len(header):
+            yield number, [columns[place] for place in places]
+        else:
+            yield number, INVALID_UTF8 if text is None else WRONG_COLUMNS
+
+
+def _xnli_rows(stream: IO[bytes], language: str, where: str) -> Iterator[NLIExample | Fault]:
+    """Rows of one language of ``xnli.{dev,test}.tsv``; columns are found by the header."""
+    needed = ("language", "gold_label", "sentence1", "sentence2", "pairID")
+    there: set[str] = set()
+    found = False
+    for line, columns in _by_header(stream, needed, where):
+        if isinstance(columns, str):
+            yield Fault(line, columns)
+            continue
+        spoken, label, premise, hypothesis, name = columns
+        if spoken != language:
+            there.add(spoken)
+        elif label not in SPELLINGS:
+            yield Fault(line, UNKNOWN_LABEL)
         else:
             found = True
-            label = SPELLINGS[columns[of_label]]
-            yield NLIExample(columns[of_id], columns[of_premise], columns[of_hypothesis], label)
+            yield NLIExample(name, premise, hypothesis, SPELLINGS[label])
     if not found:
         raise UserError(
             f"{where}: has no rows in language {language!r}; it has {', '.join(sorted(there)) or 'no rows at all'}"
