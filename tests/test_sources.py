@@ -144,4 +144,4 @@ def test_released_sources_say_how_much_they_are() -> None:
         if not source.url.startswith("mini:")
         and any(file.sha256 is None and file.bytes is None for file in source.files.values())
     }
-    assert bare == {"translation2019zh", "siqa-xtreme-r"}
+    assert bare == {"translation2019zh", "siqa-xtreme-r", "mewslix"}

@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hub_server import Model, hub
 from pipeline import ROOT, copy_tree, environment, fresh, planned, snakemake
 from server import serving
 
+from weam import tasks
 from weam.config import Mini
 from weam.configfile import read_sources
 from weam.mini import write_file
@@ -41,6 +43,8 @@ SOURCES = (
     "xnli",
     "xnli-mt",
 )
+SCORED = {"udpos": "ud-27"}
+"""Sources of tasks that have another name."""
 SMALL = Mini(pairs=40, questions=30, test_questions=8, inferences=30, test_inferences=18)
 
 
@@ -54,6 +58,7 @@ def test_the_jobs_of_the_paper(tree: Path, overlay: str) -> None:
     jobs = fresh(tree, *TABLES, "--configfile", overlay)
     assert collections.Counter(job.rule for job in jobs) == {
         "download": len(SOURCES),
+        "hub": 1,
         "build_fast_align": 1,
         "text": 3,
         "align": 3,
@@ -81,6 +86,34 @@ def test_the_jobs_of_the_paper(tree: Path, overlay: str) -> None:
             assert all(text in command for command in commands), text
     (backbone,) = [job.command for job in jobs if job.rule == "backbone"]
     assert "--shards" not in backbone
+
+
+def test_the_jobs_of_xtreme_r(tree: Path) -> None:
+    jobs = fresh(tree, "results/tables/xtreme_r.csv", "--configfile", "configs/xtreme-r.yaml")
+    assert collections.Counter(job.rule for job in jobs) == {
+        "download": 20,
+        "hub": 1,
+        "build_fast_align": 1,
+        "text": 5,
+        "align": 5,
+        "shards": 5,
+        "backbone": 1,
+        "pretrain": 2,  # systems that are continued, each in all languages
+        "finetune": 3 * 5 * 3,  # systems, families, seeds
+        "evaluate": 3 * (7 * 3 + 3),  # systems, tasks of fine-tuned models with their seeds, tasks of retrieval
+        "xtreme_r": 1,
+    }
+    found = {job.output.split("/")[2]: job.command for job in jobs if job.rule == "evaluate"}
+    scored = {task: set(command.split("--languages ")[1].split(" --")[0].split()) for task, command in found.items()}
+    assert scored.keys() == set(tasks.names())
+    for task, languages in scored.items():
+        missing = {"az", "lt", "pl", "ro", "uk"} if task == "tatoeba" else set()  # not among LASER's files
+        english = {"en"} & set(read_sources(ROOT / "workflow/sources")[SCORED.get(task, task)].languages)
+        english &= {"en"} if tasks.load(task).english else set()
+        assert languages == set(tasks.load(task).languages) - {"en"} - missing | english, task
+    copa = next(job.command for job in jobs if "--family copa" in job.command)
+    assert "--manifest data/raw/siqa/" in copa
+    assert "--manifest data/raw/copa/" in copa
 
 
 def test_both_configurations_differ_in_the_backbone_only() -> None:
@@ -113,11 +146,16 @@ def overlay(tree: Path, files: dict[str, bytes]) -> None:
     (tree / "checksums.yaml").write_text(json.dumps({"sources": entries}))
 
 
-def test_the_download_stage(tmp_path: Path) -> None:
+def test_the_download_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = copy_tree(tmp_path / "tree")
     files = released(tmp_path)
     overlay(tree, files)
-    with serving(files) as server:
+    backbone = read_yaml(ROOT / "configs" / "paper.yaml")["backbone"]
+    model = Model({}, {backbone["revision"]: {"config.json": b"{}", "model.safetensors": b"weights"}})
+    with serving(files) as server, hub({backbone["name_or_path"]: model}) as models:
+        for name, value in {"HF_ENDPOINT": models.url, "HF_HOME": str(tmp_path / "home"), "no_proxy": "*"}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
         # A 503 and a cut connection: the download waits and goes on by range.
         server.faults += [503, ("drop", 100)]
         options = ("data", *PAPER, "checksums.yaml", "--config", f"mirror={server.url}/mirror")
@@ -128,6 +166,8 @@ def test_the_download_stage(tmp_path: Path) -> None:
         count = len(server.requests)
         snakemake(tree, "-j1", *options)
         assert len(server.requests) == count
+    (fetched,) = (tree / "data" / "hub").rglob("model.safetensors")
+    assert fetched.read_bytes() == b"weights"
     of = {name: Release(next((tree / "data" / "raw" / name).glob("*/manifest.json"))) for name in SOURCES}
     for name, language in (("translation2019zh", "zh"), ("europarl-de", "de"), ("europarl-es", "es")):
         assert sum(1 for _ in parallel.read_pairs(of[name], language)) >= SMALL.pairs
