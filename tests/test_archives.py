@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
 from pathlib import Path
 
 import pytest
 from releases import make_release, make_tar, make_zip
 
-from weam import readers
+from weam import predict, readers
 from weam.errors import UserError
 from weam.readers import Release, qa
-from weam.readers.archives import collect
+from weam.readers.archives import Entry, collect
 
 CONTEXT = "Das ist Jörg."
 GOOD = (
@@ -45,6 +46,49 @@ def test_bombs(tmp_path: Path, file: str, data: bytes, where: str) -> None:
     with pytest.raises(UserError, match="unpacks to more than 200 times its size, as no text does") as error:
         qa.read_train(translated(tmp_path, file, data), "de")
     assert str(tmp_path / where) in str(error.value)
+
+
+MANY = {f"{number}/{NAME}": ZEROS[:1_000_000] for number in range(8)}  # each is allowed, all together are not
+
+
+@pytest.mark.parametrize(
+    ("file", "data"),
+    [
+        ("a.zip", make_zip(dict(MANY))),
+        ("b.zip", make_zip({f"{name}.gz": gzip.compress(data) for name, data in MANY.items()})),
+        ("c.tar", make_tar({f"{name}.gz": gzip.compress(data) for name, data in MANY.items()}, packed=False)),
+    ],
+)
+def test_many_members_are_summed(tmp_path: Path, file: str, data: bytes) -> None:
+    release = translated(tmp_path, file, data)
+    read = 0
+
+    def size(entry: Entry) -> int:
+        nonlocal read
+        read += len(entry.stream.read())
+        return read
+
+    with pytest.raises(UserError, match=rf"{file}: unpacks to more than 200 times its size, as no text does"):
+        collect(release, lambda path: path.endswith(NAME), size)
+    assert read < 7_000_000
+
+
+def test_members_with_holes(tmp_path: Path) -> None:
+    path = tmp_path / "given" / NAME
+    path.parent.mkdir()
+    with path.open("wb") as out:
+        out.truncate(50_000_000)
+    made = subprocess.run(["tar", "--sparse", "-C", path.parent, "-cf", "-", NAME], capture_output=True, check=True)
+    assert len(made.stdout) < 50_000
+    with pytest.raises(UserError, match=r"damaged archive \(.* has holes, of which nothing tells how much they unpack"):
+        qa.read_train(translated(tmp_path, "a.tar", made.stdout), "de")
+
+
+def test_predict_reads_no_bomb(tmp_path: Path) -> None:
+    path = tmp_path / "questions.json.gz"
+    path.write_bytes(gzip.compress(b" " * 3_000_000))
+    with pytest.raises(UserError, match=r"questions.json.gz: unpacks to more than 200 times its size"):
+        predict.read_questions(path)
 
 
 def test_text_that_packs_well_is_no_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

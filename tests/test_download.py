@@ -250,7 +250,14 @@ def test_sample_dir(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypa
         ("file://data/x", "a.txt", "is not absolute; write file:///PATH"),
         ("x", "../a.txt", "'../a.txt' would leave its folder"),
         ("x", "/etc/a.txt", "would leave its folder"),
-        ("x", "manifest.json", "would leave its folder"),
+        ("x", "a/../../b", "would leave its folder"),
+        ("x", "", "'' would leave its folder or is no file"),
+        ("x", ".", "'.' would leave its folder or is no file"),
+        ("x", "a/", "would leave its folder or is no file"),
+        ("x", "..", "would leave its folder or is no file"),
+        ("x", "../..", "would leave its folder or is no file"),
+        ("x", "manifest.json", "'manifest.json' is the name of a file that the download makes itself"),
+        ("x", ".lock", "'.lock' is the name of a file that the download makes itself"),
     ],
 )
 def test_bad_entries(tmp_path: Path, capsys: pytest.CaptureFixture[str], url: str, name: str, sentence: str) -> None:

@@ -378,6 +378,8 @@ def test_the_workflow_fetches_a_model_once(server: Any, tmp_path: Path) -> None:
     made = [path for folder in ("results", "data", ".snakemake") for path in (tree / folder).rglob("*")]
     assert not [path for path in made if path.is_file() and TOKEN.encode() in path.read_bytes()]
     assert planned(tree, *args) == []
+    (tree / "other.yaml").write_text("backbone: {revision: main}\n")
+    assert {job.rule for job in planned(tree, *args, "other.yaml")} == {"hub", "backbone"}
     shutil.rmtree(tree / "results/models/backbone")
     (tree / "data/hub/lab--secret/v1/manifest.json").unlink()
     assert run(UNREACHABLE, HF_HUB_OFFLINE="1").returncode == 0

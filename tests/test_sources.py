@@ -47,8 +47,10 @@ def test_states(tmp_path: Path) -> None:
     put(tmp_path, "s", {}, {"a.zip": 3})  # of an older entry with one file
     assert sources.state("s", ENTRY, tmp_path) == "changed"
     (tmp_path / "s" / "v1" / "manifest.json").write_text('{"files": [{}]}')
-    with pytest.raises(UserError, match=r"manifest.json: not the manifest of a source .* delete it and download again"):
-        sources.state("s", ENTRY, tmp_path)
+    for damage in ('{"files": [{}]}', "{", "[]", "[" * 100_000, '{"files": [{"name": "a.zip", "bytes": 1e999}]}'):
+        (tmp_path / "s" / "v1" / "manifest.json").write_text(damage)
+        assert sources.state("s", ENTRY, tmp_path) == "damaged manifest.json"
+        assert str(sources.size_of("s", ENTRY, tmp_path)) == "1.5 MB"  # of the table
 
 
 @pytest.mark.parametrize(
@@ -118,6 +120,10 @@ def test_faults_of_tables(tmp_path: Path) -> None:
         read_sources(tmp_path)
     (tmp_path / "b.yaml").write_text("# nothing yet\n")
     assert list(read_sources(tmp_path)) == ["s", "t"]
+    for name in ("..", "a/b", "", "a b"):
+        (tmp_path / "b.yaml").write_text(text.splitlines()[1].replace("t:", f"'{name}':", 1))
+        with pytest.raises(UserError, match=r"b.yaml: the name '.*' of a source is part of a path; write"):
+            read_sources(tmp_path)
     (tmp_path / "b.yaml").write_text("1: {}\n")
     with pytest.raises(UserError, match=r"b.yaml: the name 1 of a source is not text"):
         read_sources(tmp_path)
@@ -131,6 +137,9 @@ def test_overlays_are_joined_before_they_are_laid_on_the_configuration(
     (tmp_path / "more.yaml").write_text("tasks: {xquad: {languages: [zh]}}")
     assert main(["sources", "--configfile", "configs/paper.yaml", str(tmp_path / "more.yaml")]) == 0
     assert "mini-xquad" in capsys.readouterr().out
+    assert main(["sources", "--configfile", "configs/paper.yaml", "squad"]) == 1
+    assert "--configfile squad: there is no such file; names of sources stand before" in capsys.readouterr().err
+    assert main(["sources", "squad", "--configfile", "configs/paper.yaml"]) == 0
     (tmp_path / "more.yaml").write_text("[]")
     assert main(["sources", "--configfile", str(tmp_path / "more.yaml")]) == 1
     assert "not a configuration, but list" in capsys.readouterr().err

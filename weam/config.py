@@ -23,7 +23,8 @@ System = Literal[
     "mbert", "mlm", "tlm", "word_align", "weam", "mlm-joint", "tlm-joint", "word_align-joint", "weam-joint"
 ]
 """An objective alone: one model per language. With ``-joint``: one model of all languages."""
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+PATH_PART = r"^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$"
+Name = Annotated[str, Field(pattern=PATH_PART)]
 """Part of a path: not only dots."""
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")]
 Seed = Annotated[int, Field(ge=0)]
@@ -63,6 +64,16 @@ class Source(Model):
     )
     licence: str = Field(description="licence as stated by the source")
     citation: str = Field(description="what to cite")
+
+    @field_validator("files")
+    @classmethod
+    def _below(cls, files: dict[str, SourceFile]) -> dict[str, SourceFile]:
+        for name in files:
+            if {"", ".", ".."} & set(name.split("/")) or "\0" in name:
+                raise ValueError(f"{name!r} would leave its folder or is no file; name files relative to url")
+            if name in ("manifest.json", ".lock"):
+                raise ValueError(f"{name!r} is the name of a file that the download makes itself; rename the file")
+        return files
 
     @model_validator(mode="after")
     def _shared(self) -> Source:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from weam import tasks
-from weam.config import Config, Finetune, Source, Task
+from weam.config import PATH_PART, Config, Finetune, Source, Task
 from weam.errors import UserError
 from weam.validation import hint, read_yaml, validate
 
@@ -25,6 +26,10 @@ def read_sources(path: str | Path) -> dict[str, Source]:
         for name, entry in entries.items():
             if not isinstance(name, str):
                 raise UserError(f"{file}: the name {name!r} of a source is not text; put it in quotes")
+            if not re.fullmatch(PATH_PART, name):
+                raise UserError(
+                    f"{file}: the name {name!r} of a source is part of a path; write it with letters, digits and ._-"
+                )
             if name in table:
                 raise UserError(f"{file}: source {name!r} stands in {origin[name]} too; rename one of them")
             table[name], origin[name] = validate(Source, entry, f"{file}: source {name!r}"), file

@@ -15,7 +15,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from weam.checksums import sealed
@@ -47,11 +47,8 @@ def run(args: argparse.Namespace) -> None:
     source = read_settings(Source, args.settings)
     folder: Path = args.out.parent
     folder.mkdir(parents=True, exist_ok=True)
-    for name in source.files:
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or name in (args.out.name, LOCK):
-            raise UserError(
-                f"source {args.name}: the file name {name!r} would leave its folder; name it relative to url"
-            )
+    if args.out.name in source.files:
+        raise UserError(f"--out {args.out}: is the name of a file of source {args.name}; give manifest.json")
     with locked(folder, LOCK, "downloads"):
         _all(args, source)
 

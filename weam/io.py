@@ -101,7 +101,7 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: the file does not exist; check the path or run the stage that makes it") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # as well of numbers with thousands of digits, and of deep nesting
         raise UserError(f"{path}: not valid JSON ({error}); give the right file, or make this one again") from None
 
 

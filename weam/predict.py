@@ -7,11 +7,10 @@ absent, as in hidden test sets; they are used for nothing but counts.
 from __future__ import annotations
 
 import argparse
-import gzip
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from weam import modelfolder, modeling
 from weam.config import Qa
@@ -20,7 +19,7 @@ from weam.families import qa
 from weam.io import read_object, write_json
 from weam.processes import add_device_arguments, set_device
 from weam.progress import Progress
-from weam.readers import is_unicode, reading
+from weam.readers import is_unicode, open_file, reading
 from weam.readers.qa import QAExample, read_squad_json
 from weam.settings import read_settings
 from weam.subwords import Subwords
@@ -87,8 +86,7 @@ def read_questions(path: Path) -> list[QAExample]:
     """
     if not path.is_file():
         raise UserError(f"{path}: the file does not exist; give a file of SQuAD's format")
-    unpacked = gzip.open if path.suffix == ".gz" else open
-    with reading(path), cast(IO[bytes], unpacked(path, "rb")) as stream:
+    with reading(path), open_file(path) as stream:
         examples = read_squad_json(stream, str(path))
     if not examples:
         raise UserError(f"{path}: has no questions; check the file")

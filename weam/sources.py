@@ -1,9 +1,9 @@
 """List the sources of data that a configuration uses, with size, licence and state.
 
 State: ``here`` (downloaded; every file has the size that its manifest notes), ``changed`` (it has not, or the manifest
-is of other files), ``partly`` (some files), or nothing. Sizes are those of the table of sources, else of what is here
-(``≥``: some files have no size yet). Nothing is read but the table, the configuration and the manifests: checksums are
-verified by the download stage.
+is of other files), ``damaged manifest.json`` (delete it and download again), ``partly`` (some files), or nothing. Sizes
+are those of the table of sources, else of what is here (``≥``: some files have no size yet). Nothing is read but the
+table, the configuration and the manifests: checksums are verified by the download stage.
 """
 
 from __future__ import annotations
@@ -46,7 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="all sources of the table, not only those that are used")
     parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
     parser.add_argument(
-        "--configfile", type=Path, nargs="+", default=[], metavar="OVERLAY", help="overlays on it, as for snakemake"
+        "--configfile",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="OVERLAY",
+        help="overlays on it, as for snakemake; names of sources stand before it",
     )
     parser.add_argument("--table", type=Path, default=Path("workflow/sources"), help="the table of sources")
     parser.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder of the downloads")
@@ -55,6 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     overlays: dict[str, Any] = {}
     for path in args.configfile:  # as Snakemake does: joined first, then laid on the configuration
+        if not path.is_file():
+            raise UserError(f"--configfile {path}: there is no such file; names of sources stand before --configfile")
         overlays = overlaid(overlays, _layer(path))
     used = load(overlaid(_layer(args.config), overlays), args.table).sources
     sources = read_sources(args.table) | used if args.all or args.names else used
@@ -87,10 +94,12 @@ def folder_of(name: str, source: Source, raw: Path) -> Path:
 
 
 def state(name: str, source: Source, raw: Path) -> str:
-    """What of a source is downloaded: ``here``, ``changed``, ``partly`` or nothing."""
+    """What of a source is downloaded: ``here``, ``changed``, ``damaged manifest.json``, ``partly`` or nothing."""
     folder = folder_of(name, source, raw)
     there = [file for file in source.files if (folder / file).is_file()]
     noted = _noted(folder)
+    if noted is None:
+        return "damaged manifest.json"
     if not noted:
         return f"partly ({len(there)} of {len(source.files)} files)" if there else ""
     right = noted.keys() == source.files.keys() and all(
@@ -104,20 +113,20 @@ def state(name: str, source: Source, raw: Path) -> str:
 
 def size_of(name: str, source: Source, raw: Path) -> Size:
     """Bytes of a source by its table, else by its manifest."""
-    noted = _noted(folder_of(name, source, raw))
+    noted = _noted(folder_of(name, source, raw)) or {}
     sizes = [entry.bytes if entry.bytes is not None else noted.get(file) for file, entry in source.files.items()]
     return Size(sum(size or 0 for size in sizes), None not in sizes)
 
 
-def _noted(folder: Path) -> dict[str, int]:
-    """File to size by a manifest; empty without one."""
+def _noted(folder: Path) -> dict[str, int] | None:
+    """File to size by a manifest; empty without one, None where it is damaged."""
     path = folder / "manifest.json"
     if not path.is_file():
         return {}
     try:
         return {entry["name"]: int(entry["bytes"]) for entry in read_object(path)["files"]}
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{path}: not the manifest of a source ({error}); delete it and download again") from None
+    except (UserError, KeyError, TypeError, ValueError, OverflowError):
+        return None
 
 
 def print_table(sources: Mapping[str, Source], raw: Path) -> None:

@@ -91,8 +91,7 @@ class Release:
 
     def open(self, name: str) -> IO[bytes]:
         """Open a listed file as a stream of bytes; ``.gz`` is unpacked. Read it inside :func:`reading`."""
-        path = self.path(name)
-        return unpacked(path.open("rb"), path, path.stat().st_size) if path.suffix == ".gz" else path.open("rb")
+        return open_file(self.path(name))
 
     def find(self, wanted: Callable[[str], bool]) -> list[str]:
         """Files whose name without folders and ``.gz`` is ``wanted``."""
@@ -105,6 +104,11 @@ class Release:
                 f"source {self.name}: has no language {language!r}; it has {', '.join(self.languages)}; "
                 "name another source or language"
             )
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """Open a file as a stream of bytes; ``.gz`` is unpacked. Read it inside :func:`reading`."""
+    return unpacked(path.open("rb"), path, path.stat().st_size) if path.suffix == ".gz" else path.open("rb")
 
 
 def base_name(name: str) -> str:
@@ -130,9 +134,11 @@ def reading(path: str | Path) -> Iterator[None]:
 def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open a zip; damage found while it is open is a :class:`UserError`, as is a member that unpacks to too much."""
     with reading(path), zipfile.ZipFile(path) as archive:
+        allowance = Allowance(path)
         for member in archive.infolist():
             if member.file_size > limit(min(member.compress_size, path.stat().st_size)):
                 raise too_much(f"{path}: {member.filename}")
+            allowance.take(member.file_size)
         yield archive
 
 
@@ -148,14 +154,30 @@ def too_much(where: str) -> UserError:
     )
 
 
-def unpacked(stream: IO[bytes], where: object, packed: int) -> IO[bytes]:
-    """The contents of a gzip stream of ``packed`` bytes, closed with it; more than :func:`limit` is a UserError."""
-    return io.BufferedReader(_Unpacked(stream, str(where), limit(packed)), 1 << 16)
+class Allowance:
+    """Bytes that all members of one archive may unpack to: those of :func:`limit`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.left = path, limit(path.stat().st_size)
+
+    def take(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise too_much(str(self.path))
+
+
+def unpacked(stream: IO[bytes], where: object, packed: int, allowance: Allowance | None = None) -> IO[bytes]:
+    """The contents of a gzip stream of ``packed`` bytes, closed with it; more than :func:`limit` is a UserError.
+
+    ``allowance`` is that of the archive which the stream is a member of.
+    """
+    return io.BufferedReader(_Unpacked(stream, str(where), limit(packed), allowance), 1 << 16)
 
 
 class _Unpacked(io.RawIOBase):
-    def __init__(self, stream: IO[bytes], where: str, left: int) -> None:
+    def __init__(self, stream: IO[bytes], where: str, left: int, allowance: Allowance | None) -> None:
         self._packed, self._stream, self._where, self._left = stream, gzip.GzipFile(fileobj=stream), where, left
+        self._allowance = allowance
 
     def readable(self) -> bool:
         return True
@@ -165,6 +187,8 @@ class _Unpacked(io.RawIOBase):
         self._left -= count
         if self._left < 0:
             raise too_much(self._where)
+        if self._allowance is not None:
+            self._allowance.take(count)
         return count
 
     def close(self) -> None:

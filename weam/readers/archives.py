@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, TypeVar, cast
 
 from weam.errors import UserError
-from weam.readers import Release, base_name, members, open_zip, reading, unpacked
+from weam.readers import Allowance, Release, base_name, members, open_zip, reading, unpacked
 
 T = TypeVar("T")
 
@@ -38,6 +38,7 @@ def collect(release: Release, wanted: Callable[[str], bool], read: Callable[[Ent
             with _guarded(path), release.open(name) as stream:
                 found.append((name, read(Entry(_plain(name), str(path), stream))))
         elif name.endswith(".zip"):
+            allowance = Allowance(path)
             with open_zip(path) as archive:
                 for member in members(archive):
                     if wanted(member.removesuffix(".gz")):
@@ -45,14 +46,15 @@ def collect(release: Release, wanted: Callable[[str], bool], read: Callable[[Ent
                         with (
                             _guarded(path),
                             archive.open(member) as packed,
-                            _open(member, packed, path, size) as stream,
+                            _open(member, packed, path, size, allowance) as stream,
                         ):
                             found.append((member, read(Entry(_plain(member), f"{path}: {member}", stream))))
         elif name.endswith(TARS):
+            allowance = Allowance(path)
             with _guarded(path), path.open("rb") as packed, _open(name, packed, path, path.stat().st_size) as whole:
                 for member, size, inner in tar_members(whole):
                     if wanted(member.removesuffix(".gz")):
-                        with _open(member, inner, path, size) as stream:
+                        with _open(member, inner, path, size, allowance) as stream:
                             found.append((member, read(Entry(_plain(member), f"{path}: {member}", stream))))
     return [value for _, value in sorted(found, key=lambda pair: pair[0])]
 
@@ -114,6 +116,8 @@ def tar_members(stream: IO[bytes]) -> Iterator[tuple[str, int, IO[bytes]]]:
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
             path = member.name.removeprefix("./")
+            if member.issparse():
+                raise tarfile.TarError(f"{path} has holes, of which nothing tells how much they unpack to")
             if member.isfile() and not base_name(path).startswith("._"):
                 yield path, member.size, cast(IO[bytes], archive.extractfile(member))
     while stream.read(1 << 20):  # up to the checksum of a compressed one
@@ -129,13 +133,13 @@ def _guarded(path: Path) -> Iterator[None]:
             raise EOFError(str(error)) from None
 
 
-def _open(name: str, stream: IO[bytes], path: Path, size: int) -> IO[bytes]:
-    """The contents of a file or member ``name`` of ``size`` bytes, in ``path``."""
+def _open(name: str, stream: IO[bytes], path: Path, size: int, allowance: Allowance | None = None) -> IO[bytes]:
+    """The contents of a file or member ``name`` of ``size`` bytes, in ``path``; ``allowance`` is for members."""
     if not name.endswith((".gz", ".tgz")):
         return stream
     # gzip and not the own unpacking of tarfile, which takes a truncated file for a complete one
     packed = min(size, path.stat().st_size)  # a member that is larger than its archive is packed twice
-    return unpacked(stream, f"{path}: {name}", packed)
+    return unpacked(stream, f"{path}: {name}", packed, allowance)
 
 
 def _plain(path: str) -> str:
