@@ -140,6 +140,11 @@ def test_overlays_are_joined_before_they_are_laid_on_the_configuration(
     assert main(["sources", "--configfile", "configs/paper.yaml", "squad"]) == 1
     assert "--configfile squad: there is no such file; names of sources stand before" in capsys.readouterr().err
     assert main(["sources", "squad", "--configfile", "configs/paper.yaml"]) == 0
+    capsys.readouterr()
+    assert main(["sources", "--raw", str(tmp_path / "raw"), "--configfile", "configs/paper-xlmr.yaml"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("and the model FacebookAI/xlm-roberta-base of the hub (not downloaded; folder ")
+    assert last.endswith("hub/FacebookAI--xlm-roberta-base/e73636d4f797dec63c3081bb6ed5c7b0bb3f2089)")
     (tmp_path / "more.yaml").write_text("[]")
     assert main(["sources", "--configfile", str(tmp_path / "more.yaml")]) == 1
     assert "not a configuration, but list" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from weam.config import Source
 from weam.configfile import load, read_sources
 from weam.errors import UserError
+from weam.hub import path_of
 from weam.io import read_object
 from weam.validation import hint, read_yaml
 
@@ -63,7 +64,8 @@ def run(args: argparse.Namespace) -> None:
         if not path.is_file():
             raise UserError(f"--configfile {path}: there is no such file; names of sources stand before --configfile")
         overlays = overlaid(overlays, _layer(path))
-    used = load(overlaid(_layer(args.config), overlays), args.table).sources
+    cfg = load(overlaid(_layer(args.config), overlays), args.table)
+    used = cfg.sources
     sources = read_sources(args.table) | used if args.all or args.names else used
     for name in args.names:
         if name not in sources:
@@ -71,6 +73,11 @@ def run(args: argparse.Namespace) -> None:
         show(name, sources[name], args.raw)
     if not args.names:
         print_table(sources, args.raw)
+        name = cfg.backbone.name_or_path
+        if name and not Path(name).is_dir():
+            place = args.raw.parent / "hub" / path_of(name, cfg.backbone.revision)
+            here = "here" if (place / "manifest.json").is_file() else "not downloaded"
+            print(f"and the model {name} of the hub ({here}; folder {place})")
 
 
 def _layer(path: Path) -> dict[str, Any]:
