@@ -12,9 +12,11 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from weam import __version__
 from weam.errors import Preempted, UserError
+from weam.redact import redact
 
 COMMANDS = {
     "sources": "list the sources of data with size, licence and state",
@@ -47,6 +49,11 @@ COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(redact(message))  # it repeats arguments
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status.
 
@@ -69,13 +76,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = parser.parse_args(argv[:1]).command
     try:
         module = importlib.import_module(f"weam.{name}")
-        command = argparse.ArgumentParser(
+        command = _Parser(
             prog=f"weam {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         module.add_arguments(command)
         module.run(command.parse_args(argv[1:]))
     except UserError as error:
-        print(f"weam {name}: error: {error}", file=sys.stderr)
+        print(redact(f"weam {name}: error: {error}"), file=sys.stderr)
         return 1
     except Preempted as stop:
         print(f"weam {name}: {stop}; the same command goes on from there", file=sys.stderr)
@@ -85,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:  # a full disk, a missing permission: the system's sentence is the clearest
         where = f"{error.filename}: " if error.filename else ""
-        print(f"weam {name}: error: {where}{error.strerror or error}", file=sys.stderr)
+        print(redact(f"weam {name}: error: {where}{error.strerror or error}"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"weam {name}: interrupted", file=sys.stderr)

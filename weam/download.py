@@ -25,9 +25,13 @@ from weam.fetch import CHUNK, Unavailable, fetch
 from weam.io import atomic_path, read_object, sha256, write_json
 from weam.locks import locked
 from weam.progress import Progress
+from weam.redact import places, redact, redact_url
 from weam.settings import read_settings
 
 LOCK = ".lock"
+MIRROR = "WEAM_MIRROR"
+"""Environment variable with the mirror when --mirror is not given: no list of processes shows its password."""
+
 SAMPLE_DIR = "WEAM_SHARED_DATA"
 """Environment variable that replaces ``{sample_dir}`` in URLs when --sample-dir is not given."""
 
@@ -37,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", required=True, help="the source's entry in the table (JSON or file)")
     parser.add_argument("--mini", help="sizes of the mini world (JSON or file); default: those of weam.config")
     parser.add_argument("--lexicons", type=Path, default=Path("data/mini"), help="folder with the mini world's YAML")
-    parser.add_argument("--mirror", help="folder or URL prefix that is tried first")
+    parser.add_argument("--mirror", help=f"folder or URL prefix that is tried first; default: ${MIRROR}")
     parser.add_argument("--sample-dir", help=f"replaces {{sample_dir}} in URLs; default: ${SAMPLE_DIR}")
     parser.add_argument("--lock", type=Path, help="file that records checksums missing in the table; default: none")
     parser.add_argument("--out", type=Path, required=True, help="manifest.json; the files are put beside it")
@@ -57,19 +61,18 @@ def _all(args: argparse.Namespace, source: Source) -> None:
     """Make or fetch all files, then the manifest."""
     folder: Path = args.out.parent
     if source.url.startswith("mini:"):
-        mini = read_settings(Mini, args.mini)
+        mini = read_settings(Mini, args.mini, "--mini")
         for name in source.files:
             _generate(name, mini, args.lexicons, args.out)
     else:
         for name, expected in source.files.items():
-            places = list(_places(args, source, name))
-            _obtain(args.name, name, expected, places, args.out, args.lock)
+            _obtain(args.name, name, expected, list(_places(args, source, name)), args.out, args.lock)
     files = [
         {
             "name": name,
             "bytes": (folder / name).stat().st_size,
             "sha256": sha256(folder / name),
-            "url": source.url if source.url.startswith("mini:") else _join(source.url, name),
+            "url": source.url if source.url.startswith("mini:") else redact_url(_join(source.url, name)),
         }
         for name in source.files
     ]
@@ -90,9 +93,9 @@ def _generate(name: str, mini: Mini, lexicons: Path, manifest: Path) -> None:
 
 def _places(args: argparse.Namespace, source: Source, name: str) -> Iterator[str]:
     """Where a file may come from, best first: URLs or paths."""
-    if args.mirror:
-        yield _join(args.mirror, f"{args.name}/{source.version}/{name}")
-    for folder in (source.url, *source.mirrors):
+    if mirror := args.mirror or os.environ.get(MIRROR):
+        yield _join(mirror, f"{args.name}/{source.version}/{name}")
+    for folder in places(args.name, source):
         if "{sample_dir}" in folder:
             sample_dir = args.sample_dir or os.environ.get(SAMPLE_DIR)
             if not sample_dir:
@@ -109,7 +112,7 @@ def _join(folder: str, name: str) -> str:
     return f"{folder}{separator}{quote(name) if '://' in folder else name}"
 
 
-def _obtain(source: str, name: str, expected: SourceFile, places: list[str], manifest: Path, lock: Path | None) -> None:
+def _obtain(source: str, name: str, expected: SourceFile, tried: list[str], manifest: Path, lock: Path | None) -> None:
     """Keep the file beside ``manifest`` if its checksum is right, else fetch it from the first good place.
 
     The old manifest is removed when a file that it may describe is replaced.
@@ -125,7 +128,7 @@ def _obtain(source: str, name: str, expected: SourceFile, places: list[str], man
         part.unlink(missing_ok=True)  # nothing would tell whether a part-file of an earlier run is of the same release
     faults: list[str] = []
     mismatch: str | None = None
-    for place in places:
+    for place in tried:
         resumed = part.exists()
         try:
             _copy_or_fetch(source, name, place, part, expected.bytes)
@@ -144,9 +147,9 @@ def _obtain(source: str, name: str, expected: SourceFile, places: list[str], man
                 os.replace(part, out)
                 return
             part.unlink(missing_ok=True)
-            mismatch = mismatch or f"source {source}: {name} from {place} {fault}"
-        faults.append(f"{place} ({fault})")
-        print(f"download: {name}: {place}: {fault}", file=sys.stderr)
+            mismatch = mismatch or f"source {source}: {name} from {redact_url(place)} {fault}"
+        faults.append(f"{redact_url(place)} ({fault})")
+        print(redact(f"download: {name}: {redact_url(place)}: {fault}"), file=sys.stderr)
     if mismatch and (expected.sha256 or not checksum):
         raise UserError(f"{mismatch}; use another mirror, or correct the source's entry if the release has changed")
     if mismatch:
@@ -168,14 +171,18 @@ def _compare(part: Path, size: int | None, checksum: str | None) -> str | None:
 
 def _copy_or_fetch(source: str, name: str, place: str, part: Path, size: int | None) -> None:
     """Bring ``place`` to ``part``; an http download goes on where an earlier part-file ends."""
-    scheme = urlsplit(place).scheme if "://" in place else ""
+    scheme = place.partition("://")[0].lower() if "://" in place else ""
     if scheme in ("http", "https"):
         fetch(place, part, f"download {name}", size)
         return
     if scheme not in ("", "file"):
-        raise UserError(f"source {source}: the url {place} is not http://, https://, file://, mini: or a folder")
+        raise UserError(
+            f"source {source}: the url {redact_url(place)} is not http://, https://, file://, mini: or a folder"
+        )
     if scheme == "file" and urlsplit(place).netloc not in ("", "localhost"):
-        raise UserError(f"source {source}: the url {place} is not absolute; write file:///PATH or just the path")
+        raise UserError(
+            f"source {source}: the url {redact_url(place)} is not absolute; write file:///PATH or just the path"
+        )
     path = Path(unquote(urlsplit(place).path)) if scheme else Path(place)
     if not path.is_file():
         raise Unavailable("no such file")

@@ -1,9 +1,14 @@
-"""One file over http(s): streamed to a part-file, resumed by range request, retried with growing waits."""
+"""One file over http(s): streamed to a part-file, resumed by range request, retried with growing waits.
+
+A user and a password in a URL are sent as HTTP basic authentication, to its own host only: never where it redirects to.
+"""
 
 from __future__ import annotations
 
+import base64
 import email.utils
 import http.client
+import re
 import ssl
 import sys
 import time
@@ -13,9 +18,11 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from weam import __version__
 from weam.progress import Progress
+from weam.redact import redact, redact_url
 
 CHUNK = 1 << 20
 TIMEOUT = 60.0
@@ -68,7 +75,7 @@ def fetch(url: str, part: Path, name: str, size: int | None = None) -> None:
                 if tries > len(WAITS):
                     raise Unavailable(f"{error}, {tries} times") from None
                 wait = min(max(WAITS[tries - 1], error.wait), LONGEST_WAIT)
-                print(f"{name}: {url}: {error}; next try in {wait:g} s", file=sys.stderr)
+                print(f"{name}: {redact_url(url)}: {redact(str(error))}; next try in {wait:g} s", file=sys.stderr)
                 time.sleep(wait)
             except _Complete:
                 return
@@ -91,7 +98,7 @@ def _open(url: str, part: Path, validator: str | None) -> Any:
         if validator:
             headers["If-Range"] = validator
     try:
-        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
+        response = urllib.request.urlopen(_request(url, headers), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and offset:
             if error.headers.get("Content-Range") == f"bytes */{offset}":
@@ -103,7 +110,8 @@ def _open(url: str, part: Path, validator: str | None) -> Any:
             raise _Again(reason, _retry_after(error.headers.get("Retry-After"))) from None
         raise Unavailable(reason) from None
     except (http.client.InvalidURL, ValueError) as error:
-        raise Unavailable(f"not a valid URL: {error}") from None
+        what = re.split(r"[:.]? ['\"]", str(error))[0]  # what follows in quotes are parts of the URL
+        raise Unavailable(f"not a valid URL ({what})") from None
     except (OSError, http.client.HTTPException) as error:
         cause: Any = getattr(error, "reason", error)
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -115,6 +123,18 @@ def _open(url: str, part: Path, validator: str | None) -> Any:
         part.unlink(missing_ok=True)
         raise _Again(f"the server sent the range {sent!r} where {offset}- was asked for")
     return response
+
+
+def _request(url: str, headers: dict[str, str]) -> urllib.request.Request:
+    """The request for a URL, with user and password in a header: urllib takes them for a part of the host's name."""
+    user = urlsplit(url).netloc.rpartition("@")[0]
+    if not user:
+        return urllib.request.Request(url, headers=headers)
+    request = urllib.request.Request(url.replace(f"//{user}@", "//", 1), headers=headers)
+    name, _, password = user.partition(":")
+    secret = base64.b64encode(f"{unquote(name)}:{unquote(password)}".encode()).decode()
+    request.add_unredirected_header("Authorization", f"Basic {secret}")
+    return request
 
 
 def _receive(response: Any, part: Path, size: int | None, progress: Progress) -> None:

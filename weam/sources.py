@@ -18,6 +18,7 @@ from weam.configfile import load, read_sources
 from weam.errors import UserError
 from weam.hub import path_of
 from weam.io import read_object
+from weam.redact import redact
 from weam.validation import hint, read_yaml
 
 HEADER = ("source", "version", "languages", "size", "state", "licence")
@@ -180,7 +181,7 @@ def show(name: str, source: Source, raw: Path) -> None:
     }
     for key, value in facts.items():
         if value:
-            print(f"  {key:10}{value}")
+            print(redact(f"  {key:10}{value}"))
     for file, entry in source.files.items():
         length = "" if entry.bytes is None else f"  {entry.bytes} bytes"
         print(f"  {file}{length}  sha256 {entry.sha256 or 'noted at the first download'}")
