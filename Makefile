@@ -61,6 +61,7 @@ lint: env
 	mypy
 	snakefmt --check Snakefile workflow/rules
 	python -m weam.configdocs --check
+	python -m weam.licences --check
 	snakemake --lint
 
 clean:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 from weam import tasks
 from weam.config import PATH_PART, Config, Finetune, Source, Task
 from weam.errors import UserError
+from weam.redact import conceal, redact
 from weam.validation import hint, read_yaml, validate
 
 
@@ -186,3 +189,23 @@ def _source_names(cfg: Config) -> list[tuple[str, list[str]]]:
                 names.append((f"finetune.{family}.translate_train.{language}", settings.translate_train[language]))
     names.extend((f"tasks.{task}.source", [entry.source]) for task, entry in cfg.tasks.items())
     return names
+
+
+def for_jobs(cfg: Config) -> Config:
+    """Put into the environment what jobs find there, and take secrets out of what Snakemake records.
+
+    Jobs use the Python that runs Snakemake, also where its environment is not activated (not so with --sdm conda). Paths
+    of this machine and secrets in URLs reach the downloads by the environment: they are in no parameter.
+    """
+    here = Path(sys.executable).parent
+    if Path(shutil.which("python") or "").parent != here:
+        os.environ["PATH"] = f"{here}:{os.environ.get('PATH', '')}"
+    if cfg.mirror and redact(cfg.mirror) != cfg.mirror:
+        print(
+            "weam: config: mirror has a password or a token, which Snakemake's log or report repeats; "
+            "give it as the environment variable WEAM_MIRROR instead",
+            file=sys.stderr,
+        )
+    site = {"WEAM_SHARED_DATA": cfg.sample_dir, "WEAM_MIRROR": cfg.mirror}
+    os.environ.update({name: value for name, value in site.items() if value})
+    return cfg.model_copy(update={"sources": conceal(cfg.sources)})

@@ -8,17 +8,6 @@ Rules: hub
 """
 
 
-def hub_manifest():
-    """Manifest of the real backbone, if it is one of the hub."""
-    name = cfg.backbone.name_or_path
-    if not name or Path(name).is_dir():
-        return []
-    try:
-        return [f"data/hub/{path_of(name, cfg.backbone.revision)}/manifest.json"]
-    except UserError as error:
-        raise SystemExit(f"weam: config: {error}") from None
-
-
 rule hub:
     output:
         manifest="data/hub/{model}/{revision}/manifest.json",

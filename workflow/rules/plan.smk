@@ -242,6 +242,17 @@ def zero_shot_scores():
     ]
 
 
+def hub_manifest():
+    """Manifest of the real backbone, if it is one of the hub."""
+    name = cfg.backbone.name_or_path
+    if not name or Path(name).is_dir():
+        return []
+    try:
+        return [f"data/hub/{path_of(name, cfg.backbone.revision)}/manifest.json"]
+    except UserError as error:
+        raise SystemExit(f"weam: config: {error}") from None
+
+
 def backbone_files():
     """Files of a real backbone in a local folder."""
     folder = Path(cfg.backbone.name_or_path or "")
