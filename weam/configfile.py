@@ -194,8 +194,8 @@ def _source_names(cfg: Config) -> list[tuple[str, list[str]]]:
 def for_jobs(cfg: Config) -> Config:
     """Put into the environment what jobs find there, and take secrets out of what Snakemake records.
 
-    Jobs use the Python that runs Snakemake, also where its environment is not activated (not so with --sdm conda). Paths
-    of this machine and secrets in URLs reach the downloads by the environment: they are in no parameter.
+    Jobs use the Python that runs Snakemake, also where its environment is not activated (not so with --sdm conda).
+    Paths of this machine and secrets in URLs reach the downloads by the environment: they are in no parameter.
     """
     here = Path(sys.executable).parent
     if Path(shutil.which("python") or "").parent != here:
