@@ -37,7 +37,8 @@ class Refused(Exception):
 
 
 class HubServer(Server):
-    """``models`` by id; ``asked``: method, path and token of each request. ``faults`` as those of :class:`Server`.
+    """``models`` by id; ``asked``: method, path and token of each request. ``faults`` as those of :class:`Server`, but
+    only weights are cut.
 
     ``spoiled``: names of files that arrive with one byte changed. ``page``: what is sent instead of any answer.
     """
@@ -70,8 +71,8 @@ class HubServer(Server):
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
             status = HTTPStatus.PARTIAL_CONTENT
             headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
-        dropping = (self.command == "GET" and "/resolve/" in self.path) or self.path.startswith("/cdn/")
-        self.reply(status, headers, body[start:], self.faults.pop(0)[1] if fault and dropping else None)
+        cut = self.faults.pop(0)[1] if fault and self.path.startswith("/cdn/") else None
+        self.reply(status, headers, body[start:], cut)
 
     def reply(self, status: int, headers: Mapping[str, str], body: bytes, sent: int | None = None) -> None:
         self.send_response(status)

@@ -128,8 +128,8 @@ def require_unchanged(folder: Path) -> None:
 def load_masked_lm(folder: Path, where: str) -> Any:
     """Load a masked language model from a folder: safetensors, in several files too, or PyTorch's format.
 
-    Of the latter PyTorch loads weights only, and runs none of the code that such a file can hold. ``where`` begins the
-    sentence of an error.
+    Of the latter Transformers lets PyTorch load weights only, which runs none of the code that such a file can hold.
+    ``where`` begins the sentence of an error.
     """
     from transformers import AutoConfig
 
@@ -139,8 +139,7 @@ def load_masked_lm(folder: Path, where: str) -> Any:
         raise UserError(f"{where}: cannot be loaded ({first_line(error)}); check the name or the folder") from None
     if config.model_type not in ("bert", "xlm-roberta"):
         raise UserError(f"{where}: model type {config.model_type!r}; use bert or xlm-roberta")
-    kinds: dict[str, Any] = {"use_safetensors": None, "weights_only": True}
-    return _load(_classes(config.model_type)["masked_lm"], folder, where, "masked_lm", **kinds)
+    return _load(_classes(config.model_type)["masked_lm"], folder, where, "masked_lm", use_safetensors=None)
 
 
 def _load(kind: Any, folder: Path, where: str, head: Head, **options: Any) -> Any:
@@ -154,6 +153,8 @@ def _load(kind: Any, folder: Path, where: str, head: Head, **options: Any) -> An
         reason = first_line(error)
         if "ignore_mismatched_sizes" in str(error):
             reason = "they are not of the sizes that config.json says"
+        elif "Weights only load failed" in str(error):
+            reason = "pytorch_model.bin holds more than weights, and code of others is not run"
         raise UserError(f"{where}: the weights cannot be loaded ({reason}); make or fetch the folder again") from None
     unused = sorted(key for key in report["unexpected_keys"] if ".encoder.layer." in key)
     if unused:
