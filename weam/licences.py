@@ -46,7 +46,7 @@ HEADER = """\
 
 WEAM is under Apache-2.0. It contains none of these packages: pip installs them, each under its own licence. The column
 *licence* is what a package states: its SPDX expression, else its classifiers or its licence field, else the first line
-of its licence file. *runtime*: a run of the workflow needs it; *Slurm*, *development*: only that does.
+of its licence file. *runtime*: a run of the workflow needs it; *clusters* (the profiles of clusters), *development*: only that does.
 """
 
 COPYLEFT_TEXT = """\
@@ -113,9 +113,11 @@ def needs(root: Path, lock: Iterable[str]) -> dict[str, str]:
     """Canonical name of each locked package to what needs it, as far as the packages between are installed."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     runtime = closure(project["dependencies"])
-    slurm = closure(project["optional-dependencies"]["slurm"])
+    clusters = closure(
+        [*project["optional-dependencies"]["slurm"], *project["optional-dependencies"]["cluster-generic"]]
+    )
     names = [canonicalize_name(name) for name in lock]
-    return {name: "runtime" if name in runtime else "Slurm" if name in slurm else "development" for name in names}
+    return {name: "runtime" if name in runtime else "clusters" if name in clusters else "development" for name in names}
 
 
 def closure(requirements: Iterable[str]) -> set[str]:
@@ -167,7 +169,7 @@ def stale(root: Path, lines: list[Entry]) -> list[str]:
     """What of the page is not as it should be, in words; licences of packages that are not installed are left out."""
     path = root / PAGE
     there = path.read_text(encoding="utf-8") if path.is_file() else ""
-    rows = re.findall(r"^\| (\S+) \| (\S+) \| (.*) \| (runtime|Slurm|development) \|$", there, re.MULTILINE)
+    rows = re.findall(r"^\| (\S+) \| (\S+) \| (.*) \| (runtime|clusters|development) \|$", there, re.MULTILINE)
     noted = {name: Entry(name, version, stated, needed) for name, version, stated, needed in rows}
     faults = [f"{name} is not in the lock" for name in noted.keys() - {entry.name for entry in lines}]
     complete = []
