@@ -32,6 +32,7 @@ try:
 except UserError as error:
     raise SystemExit(redact(f"weam: {error}")) from None
 
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/plan.smk"
 include: "workflow/rules/sources.smk"
