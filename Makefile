@@ -2,7 +2,7 @@
 # make all     all tables
 # make test    environment (if missing), then the tests, a process per core (at most 8)
 # make test-slurm   the tests on a real Slurm on this machine; needs its packages (Debian: slurmctld slurmd slurm-client munge)
-# make test-faults   every stage and the whole run killed at random moments, and what else goes wrong; a quarter of an hour
+# make test-faults   secrets, a clock that jumps (Debian: faketime), two runs in one folder; minutes
 # make fuzz    a minute of random input for the word aligner (FUZZ_SECONDS=60)
 # make lint    every static check
 # make clean   remove results and generated data (downloads too), keep the environment
