@@ -117,7 +117,9 @@ def require_unchanged(folder: Path) -> None:
     found = read_json(note) if note.is_file() else None
     if not isinstance(found, dict):  # a model from elsewhere
         return
-    cure = f"delete {folder} and make it again"
+    cure = (
+        f"delete {folder} and make it again; if you replaced it yourself, take sha256 and checksum out of {note.name}"
+    )
     require_sealed(note, found, cure)
     sums = found.get("sha256", {})
     for name in CHECKED:
