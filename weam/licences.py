@@ -46,7 +46,7 @@ HEADER = """\
 
 WEAM is under Apache-2.0. It contains none of these packages: pip installs them, each under its own licence. The column
 *licence* is what a package states: its SPDX expression, else its classifiers or its licence field, else the first line
-of its licence file. *runtime*: a run of the workflow needs it; *clusters* (the profiles of clusters), *development*: only that does.
+of its licence file. *runtime*: a run of the workflow needs it; *clusters*, *development*: only they do.
 """
 
 COPYLEFT_TEXT = """\
