@@ -233,6 +233,7 @@ def test_wrong_model_folder(
 ) -> None:
     model = tmp_path / "backbone"
     shutil.copytree(world / "backbone", model)
+    (model / "training.json").unlink()  # with it, the checksum would be found wrong first
     spoil(model)
     arguments = command(world, "wrong", max_steps=1)
     arguments[arguments.index("--model") + 1] = str(model)
@@ -366,6 +367,7 @@ def test_half_precision_weights_are_trained_in_full(world: Path, tmp_path: Path)
     from transformers import AutoModelForMaskedLM
 
     shutil.copytree(world / "still", tmp_path / "half")
+    (tmp_path / "half" / "training.json").unlink()
     AutoModelForMaskedLM.from_pretrained(world / "still").to(torch.bfloat16).save_pretrained(tmp_path / "half")
     arguments = command(world, "half", max_steps=2)
     arguments[arguments.index("--model") + 1] = str(tmp_path / "half")
