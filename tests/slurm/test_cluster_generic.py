@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import signal
 import subprocess
 from pathlib import Path
 
@@ -79,16 +78,6 @@ def test_a_cancelled_job_is_seen(cluster: Cluster, prepared: Path, tmp_path: Pat
     cluster.run("scancel", job)
     assert "Error in rule backbone" in finish(tree, process, status=1)
     assert status(cluster, job) == "failed"
-
-
-def test_ctrl_c_cancels_jobs(cluster: Cluster, prepared: Path, tmp_path: Path) -> None:
-    """Not those that Snakemake is asking about at that moment, so it does not ask here."""
-    tree = copied(prepared, tmp_path / "tree")
-    process = start(tree, cluster, MODEL, *CONFIG, *PROFILE, "--seconds-between-status-checks", "3600")
-    job = submitted(cluster, tree)
-    process.send_signal(signal.SIGINT)
-    wait(lambda: status(cluster, job) == "failed", 30, "the job cancelled")
-    process.kill()  # it would wait for the next time to ask
 
 
 def test_the_status_of_a_job_that_nobody_knows(cluster: Cluster, tmp_path: Path) -> None:
