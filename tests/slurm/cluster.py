@@ -155,9 +155,10 @@ class Cluster:
         lines = self.run("scontrol", "show", "job", "--oneliner").splitlines()
         return [dict(re.findall(r"(\w[\w:/]*)=(\S*)", line)) for line in lines if line.startswith("JobId=")]
 
-    def jobs_of(self, rule: str) -> list[dict[str, str]]:
-        """Jobs of a rule: the plugin puts its name into the comment."""
-        return [job for job in self.jobs() if re.match(rf"rule_{rule}(_|$)", job.get("Comment", ""))]
+    def jobs_of(self, rule: str, tree: Path | None = None) -> list[dict[str, str]]:
+        """Jobs of a rule, whose name the plugin puts into the comment; ``tree``: of Snakemake in this folder."""
+        jobs = [job for job in self.jobs() if re.match(rf"rule_{rule}(_|$)", job.get("Comment", ""))]
+        return [job for job in jobs if tree is None or Path(job["WorkDir"]) == tree]
 
     def _pid(self, name: str) -> int | None:
         """Process id of a daemon that lives; a zombie does not."""

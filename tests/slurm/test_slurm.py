@@ -63,7 +63,7 @@ def test_jobs_ask_for_what_their_rules_say(finished: Path, cluster: Cluster) -> 
         ("backbone", "4000M", "04:00:00"),
         ("evaluate", "4000M", "02:00:00"),
     ):
-        jobs = cluster.jobs_of(rule)
+        jobs = cluster.jobs_of(rule, finished)
         assert jobs, rule
         for job in jobs:
             assert job["JobState"] == "COMPLETED"
@@ -73,9 +73,11 @@ def test_jobs_ask_for_what_their_rules_say(finished: Path, cluster: Cluster) -> 
 
 def test_gpus_are_asked_for_and_granted(finished: Path, cluster: Cluster) -> None:
     for rule in ("backbone", "pretrain", "finetune", "evaluate"):
-        for job in cluster.jobs_of(rule):
+        jobs = cluster.jobs_of(rule, finished)
+        assert jobs, rule
+        for job in jobs:
             assert (job["TresPerJob"], job["NodeList"]) == ("gres:gpu:1", "n1"), rule
-    assert not any("TresPerJob" in job for job in cluster.jobs_of("align"))
+    assert not any("TresPerJob" in job for job in cluster.jobs_of("align", finished))
 
 
 def test_gpus_are_asked_for_by_gres(cluster: Cluster, prepared: Path, tmp_path: Path) -> None:
@@ -95,11 +97,11 @@ def test_gpus_are_asked_for_by_gres(cluster: Cluster, prepared: Path, tmp_path: 
 
 def test_downloads_run_on_the_submitting_side(finished: Path, cluster: Cluster) -> None:
     assert list((finished / "data" / "raw").glob("*/*/manifest.json"))
-    assert not cluster.jobs_of("download")
+    assert not cluster.jobs_of("download", finished)
 
 
 def test_a_job_killed_for_memory_is_tried_again_with_more(finished: Path, cluster: Cluster) -> None:
-    jobs = cluster.jobs_of("finetune")
+    jobs = cluster.jobs_of("finetune", finished)
     states = {
         memory: {job["JobState"] for job in jobs if job["MinMemoryNode"] == memory} for memory in ("450M", "900M")
     }
