@@ -2,7 +2,7 @@
 # make all     all tables
 # make test    environment (if missing), then the tests, a process per core (at most 8)
 # make test-slurm   the tests on a real Slurm on this machine; needs its packages (Debian: slurmctld slurmd slurm-client munge)
-# make test-faults   secrets, a clock that jumps (Debian: faketime), two runs in one folder; minutes
+# make test-faults   kills at random moments of every stage, full disks, damaged files, … (docs/faults.md); a quarter of an hour
 # make fuzz    a minute of random input for the word aligner (FUZZ_SECONDS=60)
 # make lint    every static check
 # make clean   remove results and generated data (downloads too), keep the environment
@@ -50,7 +50,7 @@ test-slurm: env
 	pytest tests/slurm --override-ini=addopts="-ra --strict-markers"
 
 test-faults: env
-	pytest tests/faults --override-ini=addopts="-ra --strict-markers"
+	pytest tests/faults --override-ini=addopts="-ra --strict-markers" -n logical --maxprocesses 8 --dist worksteal
 
 fuzz: env
 	pytest -s tests/fuzz_fast_align.py

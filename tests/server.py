@@ -6,6 +6,7 @@ import functools
 import http.server
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 class Server(http.server.BaseHTTPRequestHandler):
     """Serves ``files`` with ranges; ``faults`` are played first, one per request: a status, or ("drop", bytes sent).
 
-    Answers wait for ``pause`` to be set, if there is one.
+    Answers wait for ``pause`` to be set, if there is one, and are sent at ``rate`` bytes a second.
     """
 
     files: dict[str, bytes]
@@ -23,6 +24,7 @@ class Server(http.server.BaseHTTPRequestHandler):
     ranges: bool
     etag: str
     pause: threading.Event | None = None
+    rate: float = float("inf")
 
     def do_GET(self) -> None:
         wanted = self.headers.get("Range")
@@ -54,7 +56,10 @@ class Server(http.server.BaseHTTPRequestHandler):
         self.send_header("ETag", self.etag)
         self.send_header("Content-Length", str(len(data) - start))
         self.end_headers()
-        self.wfile.write(data[start : start + fault[1]] if fault else data[start:])
+        body = data[start : start + fault[1]] if fault else data[start:]
+        for place in range(0, len(body), 2**16):
+            self.wfile.write(body[place : place + 2**16])
+            time.sleep(2**16 / self.rate)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

@@ -16,7 +16,7 @@ from weam import hub, modelfolder, modeling
 from weam.config import Backbone
 from weam.corpus import Shards
 from weam.errors import UserError
-from weam.io import sha256
+from weam.io import scratch_folder, sha256
 from weam.objectives import MaskedPrediction
 from weam.processes import processes, rank
 from weam.settings import read_settings
@@ -73,7 +73,6 @@ def take(name: str, revision: str | None, manifest: Path | None, out: Path) -> N
     ``out`` becomes a masked language model with its tokenizer; the commit and the checksums of a model of the hub are
     kept in its training.json.
     """
-    import tempfile
 
     from transformers import AutoTokenizer
 
@@ -99,7 +98,7 @@ def take(name: str, revision: str | None, manifest: Path | None, out: Path) -> N
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{where}: no usable tokenizer ({modeling.first_line(error)}); add its files") from None
-    with tempfile.TemporaryDirectory() as temporary:
+    with scratch_folder(out) as temporary:
         tokenizer.save_pretrained(temporary)
         modeling.require_vocabulary(model, Subwords(temporary), where)
         modelfolder.save(model, temporary, out, training | {"sources": []})

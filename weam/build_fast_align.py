@@ -13,7 +13,6 @@ import stat
 import subprocess
 import sys
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from weam.errors import UserError
-from weam.io import atomic_path
+from weam.io import atomic_path, scratch_folder
 
 PROGRAMS = ("fast_align", "atools")
 _MAX_UNPACKED = 2**30  # bytes; no aligner comes near, a malicious archive stops here
@@ -36,8 +35,7 @@ def run(args: argparse.Namespace) -> None:
     source: Path = args.source
     if not source.exists():
         raise UserError(f"--source {source}: does not exist; give the folder or archive of the sources")
-    with tempfile.TemporaryDirectory(prefix="weam-build-") as name:
-        work = Path(name)
+    with scratch_folder(args.out.resolve()) as work:
         tree = source.resolve() if source.is_dir() else unpack(source, work / "source")
         build = work / "build"
         build.mkdir()

@@ -7,6 +7,8 @@ stages without a model start in a tenth of a second.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import gc
 import importlib
 import os
@@ -82,19 +84,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         module.add_arguments(command)
         module.run(command.parse_args(argv[1:]))
     except UserError as error:
-        print(redact(f"weam {name}: error: {error}"), file=sys.stderr)
+        _say(f"weam {name}: error: {error}")
         return 1
     except Preempted as stop:
-        print(f"weam {name}: {stop}; the same command goes on from there", file=sys.stderr)
+        _say(f"weam {name}: {stop}; the same command goes on from there")
         return stop.status
     except BrokenPipeError:  # the reader of our output has gone: nothing more to say, and no complaint at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # a full disk, a missing permission: the system's sentence is the clearest
         where = f"{error.filename}: " if error.filename else ""
-        print(redact(f"weam {name}: error: {where}{error.strerror or error}"), file=sys.stderr)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _say(f"weam {name}: error: {where}{os.strerror(error.errno)}; make room, then give the same command again")
+        else:
+            _say(f"weam {name}: error: {where}{error.strerror or error}")
         return 1
     except KeyboardInterrupt:
-        print(f"weam {name}: interrupted", file=sys.stderr)
+        _say(f"weam {name}: interrupted")
         return 130
     return 0
+
+
+def _say(sentence: str) -> None:
+    """Print to standard error or, where that is a log on a disk that is full, to standard output."""
+    try:
+        print(redact(sentence), file=sys.stderr, flush=True)
+    except OSError:
+        with contextlib.suppress(OSError):
+            print(redact(sentence), flush=True)

@@ -20,7 +20,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary sibling of ``path``; rename it to ``path`` when the block ends well, remove it otherwise.
 
     Works for a file and, if the block makes one, for a directory. An existing directory is first renamed aside and
-    removed when the new one is in place; what killed processes left of either kind is cleared up at the start.
+    removed when the new one is in place; what killed processes left of either kind is cleared up at the start. An
+    OSError that names no file, as that of a full disk, leaves with the name of this one.
     """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -41,8 +42,30 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             _remove(aside)
         else:
             os.replace(temporary, final)
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(final)
+        raise
     finally:
         _remove(temporary)
+
+
+@contextlib.contextmanager
+def scratch_folder(beside: str | Path) -> Iterator[Path]:
+    """Yield an empty folder beside a path, removed afterwards; one that a killed process left is removed at the start.
+
+    For what a stage needs while it works: in the system's folder for temporary files it would outlive a kill.
+    """
+    name = Path(beside).with_name(f"{Path(beside).name}.scratch")
+    name.parent.mkdir(parents=True, exist_ok=True)
+    folder = name.with_name(f".{name.name}.{os.getpid()}.tmp")
+    _remove(folder)
+    _sweep(name)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        _remove(folder)
 
 
 def _sweep(final: Path) -> None:
