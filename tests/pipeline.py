@@ -50,6 +50,12 @@ def copy_tree(target: Path) -> Path:
     return target
 
 
+def copied(tree: Path, target: Path) -> Path:
+    """Copy a tree in which something has run, with the times of its files."""
+    shutil.copytree(tree, target, symlinks=True)
+    return target
+
+
 def environment() -> dict[str, str]:
     leave = ("WEAM_", "SNAKEMAKE_", "PYTHONPATH", "PYTEST_", "OMP_")
     return {name: value for name, value in os.environ.items() if not name.startswith(leave)}

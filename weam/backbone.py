@@ -73,7 +73,6 @@ def take(name: str, revision: str | None, manifest: Path | None, out: Path) -> N
     ``out`` becomes a masked language model with its tokenizer; the commit and the checksums of a model of the hub are
     kept in its training.json.
     """
-
     from transformers import AutoTokenizer
 
     where = f"backbone.name_or_path {name!r}" + (f", revision {revision!r}" if revision else "")

@@ -7,8 +7,8 @@ import os
 import shutil
 
 import pytest
-from pipeline import copy_tree, snakemake
-from stages import IN_PARTS, LINKS, PARTS, SMALL, STAGES, WHOLE, Trees, copied
+from pipeline import copied, copy_tree, snakemake
+from stages import IN_PARTS, LINKS, PARTS, SMALL, STAGES, WHOLE, Trees
 
 
 @pytest.fixture(scope="session")

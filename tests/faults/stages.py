@@ -80,11 +80,6 @@ class Trees(NamedTuple):
         return self.in_parts if stage.options == IN_PARTS else self.whole
 
 
-def copied(tree: Path, target: Path) -> Path:
-    shutil.copytree(tree, target, symlinks=True)  # with the times of its files
-    return target
-
-
 def remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pipeline import snakemake
-from stages import STAGES, Trees, contents, copied, remove
+from pipeline import copied, snakemake
+from stages import STAGES, Trees, contents, remove
 
 SHARDS, BACKBONE = "results/shards/en-de", "results/models/backbone"
 TUNED = "results/finetuned/qa/zero-shot/weam/de/seed1-1"

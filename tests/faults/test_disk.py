@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pipeline import snakemake
-from stages import STAGES, Stage, Trees, contents, copied, remove
+from pipeline import copied, snakemake
+from stages import STAGES, Stage, Trees, contents, remove
 
 PAGE = 4096
 

@@ -22,9 +22,9 @@ from types import MappingProxyType
 import psutil
 import pytest
 from hub_server import Model, hub
-from pipeline import MINUTES, ROOT, copy_tree, environment, snakemake
+from pipeline import MINUTES, ROOT, copied, copy_tree, environment, snakemake
 from server import serving
-from stages import STAGES, Stage, Trees, contents, copied, remove, seconds
+from stages import STAGES, Stage, Trees, contents, remove, seconds
 
 from weam.configfile import read_sources
 

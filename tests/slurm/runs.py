@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,8 +63,3 @@ def checkpoints(tree: Path) -> int:
     return max(
         (int(path.stem.rpartition("-")[2]) for path in tree.glob("results/work/backbone/*/step-*.json")), default=0
     )
-
-
-def copied(prepared: Path, target: Path) -> Path:
-    shutil.copytree(prepared, target, symlinks=True)  # with the times of its files
-    return target

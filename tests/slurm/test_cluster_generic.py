@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from cluster import Cluster, wait
-from pipeline import ROOT
-from runs import CONFIG, MODEL, SHORT, copied, finish, start
+from pipeline import ROOT, copied
+from runs import CONFIG, MODEL, SHORT, finish, start
 
 PLUGIN = "snakemake-executor-plugin-cluster-generic"
 PROFILE = ("--workflow-profile", "profiles/cluster-generic", "--latency-wait", "20")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from cluster import Cluster, wait
-from pipeline import environment, planned
+from pipeline import copied, environment, planned
 from runs import (
     CONFIG,
     MINUTES,
@@ -22,7 +22,6 @@ from runs import (
     SHORT,
     WEIGHTS,
     checkpoints,
-    copied,
     finish,
     make_tree,
     running,
