@@ -86,7 +86,8 @@ def test_os_errors_without_a_file(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
     monkeypatch.setattr(importlib, "import_module", lambda name: Stage)
     assert main(["text"]) == 1
-    assert capsys.readouterr().err == "weam text: error: No space left on device\n"
+    said = "weam text: error: No space left on device; make room, then give the same command again\n"
+    assert capsys.readouterr().err == said
 
 
 def test_json_that_is_no_object(tmp_path: Path) -> None:
