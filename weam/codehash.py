@@ -16,6 +16,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent
 
 
+@cache
 def code_hash(*starts: str, exclude: tuple[str, ...] = (), package: Path = PACKAGE) -> str:
     """Hash the sources of ``<package>.<start>`` and all modules of the package that they import (16 hex digits).
 
@@ -30,6 +31,7 @@ def code_hash(*starts: str, exclude: tuple[str, ...] = (), package: Path = PACKA
     return digest.hexdigest()[:16]
 
 
+@cache
 def modules(command: str, exclude: tuple[str, ...] = (), package: Path = PACKAGE) -> dict[str, Path]:
     """Name and file of every module that ``<package>.<command>`` imports, itself included.
 
@@ -53,6 +55,7 @@ def modules(command: str, exclude: tuple[str, ...] = (), package: Path = PACKAGE
     return found
 
 
+@cache
 def _file(name: str, package: Path) -> Path | None:
     parts = name.split(".")
     if parts[0] != package.name or len(parts) < 2:
@@ -85,5 +88,5 @@ def _walk(node: ast.AST, parent: str) -> Iterator[str]:
         elif isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
             for other in child.orelse:
                 yield from _walk(ast.Module([other], []), parent)
-        else:
+        elif not isinstance(child, ast.expr):  # an expression holds no statement
             yield from _walk(child, parent)

@@ -10,6 +10,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 from weam.errors import UserError
@@ -57,11 +58,13 @@ class Task:
     """scores predictions (id to prediction) of the test set of a cell"""
 
 
-def names() -> list[str]:
+@cache
+def names() -> tuple[str, ...]:
     """Names of all tasks, in alphabetical order."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 
+@cache
 def load(name: str) -> Task:
     """The task called ``name``.
 
