@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from forked import killed
 
 from weam.checkpoint import Checkpoints
 from weam.cli import main
@@ -41,12 +42,6 @@ def command(world: Path, name: str, objective: str = "weam", **settings: object)
 
 def contents(world: Path, name: str) -> dict[str, bytes]:
     return {file: (world / name / "model" / file).read_bytes() for file in FILES}
-
-
-def killed(point: str, count: int, arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(KILL_AT), point, str(count), *arguments], capture_output=True, text=True, timeout=300
-    )
 
 
 @pytest.fixture(scope="module")
