@@ -148,7 +148,6 @@ def test_stages(rules: list[str], trees: Trees, tmp_path: Path) -> None:
     tree = copied(finished, tmp_path / "tree")
     took = {stage.rule: seconds(finished, stage.rule) for stage in stages}
     moments = at_random_moments(tree, stages, took)
-    print(rules, moments)
     assert contents(tree) == contents(finished), moments
 
 
