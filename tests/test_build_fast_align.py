@@ -114,6 +114,25 @@ def test_a_build_that_fails_shows_the_compiler(tmp_path: Path, capsys: pytest.Ca
     assert "made no program atools" in error
 
 
+def test_a_compiler_on_a_full_disk(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it keeps for a while lies beside the programs and goes with the build, and the cure is named."""
+    monkeypatch.setattr(build_fast_align, "find_cmake", lambda: None)
+    compiler = tmp_path / "c++"
+    compiler.write_text(
+        '#!/bin/sh\ntouch "$TMPDIR/cc.s"; echo "$TMPDIR" >> where\necho "x.s: No space left on device"\nexit 1\n'
+    )
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    monkeypatch.chdir(tmp_path)
+    status, error = build(ROOT / "fast_align", tmp_path / "out" / "bin", capsys)
+    assert status == 1
+    assert error.endswith(": No space left on device; make room, then give the same command again\n")
+    assert Path((tmp_path / "where").read_text().strip()).is_relative_to(tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_without_cmake(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build_fast_align, "find_cmake", lambda: None)
     status, error = build(other_tree(tmp_path / "other"), tmp_path / "bin", capsys)

@@ -46,6 +46,7 @@ def changed(key: str, value: Any) -> dict[str, Any]:
     [
         ("data.monolingual", [], ["key 'data.monolingual' is empty", "backbone.name_or_path"]),
         ("languges", ["de"], ["unknown key 'languges'", "did you mean 'languages'?"]),
+        ("align.parts", 2, ["align.parts", "only with align.train_pairs; set that, or parts to 1"]),
         ("align.iteration", 5, ["unknown key 'align.iteration'", "did you mean 'iterations'?"]),
         ("finetune.qa.bach_size", 5, ["unknown key 'finetune.qa.bach_size'", "did you mean 'batch_size'?"]),
         ("tasks.mlqa.sorce", "x", ["unknown key 'tasks.mlqa.sorce'", "did you mean 'source'?"]),

@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
-from weam.io import atomic_path, scratch_folder
+from weam.errors import UserError
+from weam.io import atomic_path, scratch_folder, system_errors
 
 FULL = Path("/dev/full")
 pytestmark = pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here")
@@ -25,6 +28,20 @@ def test_a_full_disk_has_the_name_of_the_file(tmp_path: Path) -> None:
         write()
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "out.txt"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_met_by_a_library_in_rust(tmp_path: Path) -> None:
+    def write() -> None:
+        with atomic_path(tmp_path / "tokenizer.json"), system_errors():
+            Tokenizer(WordLevel({}, "")).save(str(FULL))
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        write()
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "tokenizer.json"))
+    with pytest.raises(ValueError, match="another error"), system_errors():
+        raise ValueError("another error")
+    with pytest.raises(UserError, match="be mended"), system_errors():
+        raise UserError("a sentence on how it can be mended (os error 2)")
 
 
 def test_a_log_on_a_full_disk(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from weam.config import Align
 from weam.errors import UserError
+from weam.io import no_room
 
 Outputs = dict[str, Path]
 """Files of Pharaoh links, one line per line of the corpus: forward, reverse, symmetrised."""
@@ -135,4 +136,6 @@ def call(command: list[str], out: Path, what: str) -> None:
     if status < 0:
         raise UserError(f"{command[0]}: was killed by signal {-status} in {what}; does it have enough memory?")
     if status > 0:
+        if full := no_room(out):
+            raise full
         raise UserError(f"{command[0]}: ended with status {status} in {what}; its own message stands above")

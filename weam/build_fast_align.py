@@ -6,6 +6,7 @@ Our own needs only a C++17 compiler; CMake (with make or ninja) is used when it 
 from __future__ import annotations
 
 import argparse
+import errno
 import gzip
 import os
 import shutil
@@ -20,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from weam.errors import UserError
-from weam.io import atomic_path, scratch_folder
+from weam.io import NO_ROOM, atomic_path, no_room, scratch_folder
 
 PROGRAMS = ("fast_align", "atools")
 _MAX_UNPACKED = 2**30  # bytes; no aligner comes near, a malicious archive stops here
@@ -88,10 +89,10 @@ def compile_directly(tree: Path, build: Path) -> None:
     objects = []
     for path in sources:
         objects.append(build / f"{path.stem}.o")
-        _call([*compiler, *options, "-c", str(path), "-o", str(objects[-1])], tree)
+        _call([*compiler, *options, "-c", str(path), "-o", str(objects[-1])], tree, build)
     for program in PROGRAMS:
         parts = [build / f"{path.stem}.o" for path in shared] + [build / f"{program}.o"]
-        _call([*compiler, *options, *map(str, parts), "-o", str(build / program)], tree)
+        _call([*compiler, *options, *map(str, parts), "-o", str(build / program)], tree, build)
 
 
 def build_with_cmake(tree: Path, build: Path, source: Path) -> None:
@@ -110,15 +111,25 @@ def build_with_cmake(tree: Path, build: Path, source: Path) -> None:
         raise UserError("neither make nor ninja is installed; install one (Debian and Ubuntu: apt-get install make)")
     # FastAlign's own CMakeLists.txt asks for CMake 2.8, which CMake 4 refuses without the policy.
     options = ["-G", generator, "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_POLICY_VERSION_MINIMUM=3.5"]
-    _call([cmake, "-S", str(tree), "-B", str(build), *options], tree)
-    _call([cmake, "--build", str(build), "--config", "Release", "--parallel", str(min(os.cpu_count() or 1, 8))], tree)
+    _call([cmake, "-S", str(tree), "-B", str(build), *options], tree, build)
+    jobs = str(min(os.cpu_count() or 1, 8))
+    _call([cmake, "--build", str(build), "--config", "Release", "--parallel", jobs], tree, build)
 
 
-def _call(command: list[str], tree: Path) -> None:
-    """Run one build command silently; if it fails, the error holds the last lines of what it said."""
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+def _call(command: list[str], tree: Path, build: Path) -> None:
+    """Run one build command silently; if it fails, the error holds the last lines of what it said.
+
+    What compilers keep for a while goes with ``build``, whatever becomes of them.
+    """
+    temporary = build / "tmp"
+    temporary.mkdir(exist_ok=True)
+    variables = os.environ | {"TMPDIR": str(temporary), "LC_ALL": "C"}
+    result = subprocess.run(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if result.returncode != 0:
-        lines = result.stdout.decode("utf-8", errors="replace").rstrip().splitlines()
+        said = result.stdout.decode("utf-8", errors="replace").rstrip()
+        if NO_ROOM in said or no_room(build):
+            raise OSError(errno.ENOSPC, NO_ROOM, str(build))
+        lines = said.splitlines()
         raise UserError(
             f"building {tree} failed: {Path(command[0]).name} ended with status {result.returncode}; its last lines "
             "follow\n" + "\n".join(lines[-20:])

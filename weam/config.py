@@ -449,6 +449,8 @@ class Config(Model):
                 raise ValueError(f"{key} {values} names one twice; name each once")
         if self.align.train_pairs is not None and self.align.method != "fast_align":
             raise ValueError("align.train_pairs works with align.method fast_align only; set it to null")
+        if self.align.parts > 1 and self.align.train_pairs is None:
+            raise ValueError("align.parts shares pairs out only with align.train_pairs; set that, or parts to 1")
         if "en" in self.languages:
             raise ValueError("languages must not name en: English is always the source side")
         for language in self.languages:

@@ -75,7 +75,7 @@ class Shards:
             path = self.path.parent / part["name"]
             if not path.is_file() or path.stat().st_size != part["bytes"]:
                 raise UserError(
-                    f"{path}: missing or of another size than in {manifest}; delete the manifest to make it again"
+                    f"{path}: missing or of another size than in {manifest}; delete {manifest} to make it again"
                 )
             require_sum(path, part["sha256"], self.path, cure)
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -66,6 +67,29 @@ def scratch_folder(beside: str | Path) -> Iterator[Path]:
         yield folder
     finally:
         _remove(folder)
+
+
+@contextlib.contextmanager
+def system_errors() -> Iterator[None]:
+    """Errors of the system that a library in Rust words as "... (os error 28)" leave the block as OSError."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError | UserError) or not (found := re.search(r"\(os error ([0-9]+)\)", str(error))):
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1]))) from None
+
+
+NO_ROOM = os.strerror(errno.ENOSPC)
+_ROOM = 1 << 20
+"""Bytes; where so few are free, a program that failed to write found no more."""
+
+
+def no_room(path: Path) -> OSError | None:
+    """What to raise for a program that failed while it wrote ``path``, if the disk is full."""
+    if shutil.disk_usage(path.parent).free < _ROOM:
+        return OSError(errno.ENOSPC, NO_ROOM, str(path))
+    return None
 
 
 def _sweep(final: Path) -> None:

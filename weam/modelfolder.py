@@ -13,7 +13,7 @@ from weam import modeling
 from weam.card import model_card
 from weam.checksums import sealed
 from weam.errors import UserError
-from weam.io import atomic_path, read_json, read_object, sha256, write_json, write_text
+from weam.io import atomic_path, read_json, read_object, sha256, system_errors, write_json, write_text
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 STAGES = ("backbone", "pretrain", "finetune")
@@ -97,14 +97,8 @@ def save(model: Any, tokenizer: str | Path, out: str | Path, training: dict[str,
     The folder appears only when it is complete.
     """
     modeling.quiet()
-    with atomic_path(out) as folder:
-        try:
-            model.save_pretrained(folder)
-        except Exception as error:
-            if type(error).__module__.startswith("safetensors"):
-                reason = modeling.first_line(error)
-                raise UserError(f"{out}: cannot be written ({reason}); make room and start again") from None
-            raise
+    with atomic_path(out) as folder, system_errors():
+        model.save_pretrained(folder)
         for name in TOKENIZER_FILES:
             if (Path(tokenizer) / name).is_file():
                 shutil.copyfile(Path(tokenizer) / name, folder / name)

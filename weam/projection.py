@@ -85,7 +85,7 @@ def side(batch: Any, name: str, pieces: Pieces, path: Path) -> Side:
             if "".join(words) != sentence.replace(" ", ""):
                 raise UserError(
                     f"{path}, id {number}: the words of {name} are not those of the sentence {sentence[:80]!r}; "
-                    "run the text stage again"
+                    f"delete {path} to run the text stage again"
                 )
     counts = _ints(pc.list_value_length(lists))
     characters = _ints(pc.utf8_length(pc.list_flatten(lists)))

@@ -50,7 +50,9 @@ class Subwords:
         try:
             self.tokenizer = Tokenizer.from_file(str(self.path))
         except Exception as error:
-            raise UserError(f"{self.path}: not a tokenizer ({error}); make or fetch it again") from None
+            raise UserError(
+                f"{self.path}: not a tokenizer ({error}); delete {folder} to make or fetch it again"
+            ) from None
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
 

@@ -53,4 +53,4 @@ def open_parquet(path: Path, columns: Sequence[str], what: str, stage: str = "te
 
 
 def _broken(path: Path, error: Exception, stage: str) -> UserError:
-    return UserError(f"{path}: not a Parquet file, or a broken one ({error}); run the {stage} stage again")
+    return UserError(f"{path}: not a Parquet file, or a broken one ({error}); delete it to run the {stage} stage again")

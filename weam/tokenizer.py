@@ -13,7 +13,7 @@ from pathlib import Path
 
 from weam.config import Backbone
 from weam.errors import UserError
-from weam.io import atomic_path
+from weam.io import atomic_path, system_errors
 from weam.settings import read_settings
 from weam.tables import open_parquet
 
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     settings = read_settings(Backbone, args.settings)
-    with atomic_path(args.out) as folder:
+    with atomic_path(args.out) as folder, system_errors():
         folder.mkdir()
         if settings.type == "bert":
             train_wordpiece(passages(args.text), settings.vocab_size, folder)

@@ -89,7 +89,8 @@ def at_random_moments(
         else:  # it was done before
             scale[stage] *= 0.8
     snakemake(tree, *command, variables=variables)
-    left = [name for name in os.listdir(temporary) if not name.startswith("snakemake")]  # of Snakemake's own scripts
+    files = [path.relative_to(temporary) for path in temporary.rglob("*") if not path.is_dir()]
+    left = [str(path) for path in files if not path.parts[0].startswith("snakemake")]  # of Snakemake's own scripts
     assert left == [], moments
     for folder in ("locks", "incomplete"):
         assert not list((tree / ".snakemake").glob(f"{folder}/*")), moments
