@@ -7,9 +7,10 @@
 Corpora are generated: words fall in frequency as in real text, sentences have 20 words in the mean, capitals, commas
 and full stops, four fifths of the words have a translation, and some letters are not ASCII. The commands `text`,
 `align` and `shards` run as the workflow runs them, with one thread; what starting them takes is taken off. With
---repeat the least time counts: other programs on the machine only ever add to it. Memory is
-the peak of what is resident, of the aligner's program apart. The peer does the same with `datasets.map`, row by row,
-with the fast tokenizer of transformers and loops over sub-words; its rows must be ours.
+--repeat all sizes are run in turn so many times (those above a million once), so that slow hours of a machine meet them
+all, and the least time counts: other programs only ever add to it. Memory is the peak of what is resident, of the
+aligner's program apart. The peer does the same with `datasets.map`, row by row, with the fast tokenizer of transformers
+and loops over sub-words; its rows must be ours.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import argparse
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -40,6 +40,8 @@ SYLLABLES = {
     "de": [first + vowel for first in [*"bdfgklmnrstz", "sch"] for vowel in [*"aeiou", "ei", "au", "ie", "er", "ü"]],
 }
 SIZES = (10_000, 100_000, 1_000_000, 5_000_000)
+ONCE = 1_000_000
+"""Corpora of more pairs are run once, however many repeats are asked for."""
 COMPARED = 100_000
 """Pairs that the peer works on too, at most."""
 NOTHING = 20
@@ -69,12 +71,17 @@ class Cost(NamedTuple):
     megabytes: float
     called: float
 
+    @classmethod
+    def least(cls, costs: list[Cost]) -> Cost:
+        """The least time and the most memory of several runs."""
+        return cls(min(c.cpu for c in costs), max(c.megabytes for c in costs), max(c.called for c in costs))
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, nargs="+", help="sizes of the corpora")
     parser.add_argument("--quick", action="store_true", help="10,000 and 100,000 pairs")
-    parser.add_argument("--repeat", type=int, default=1, help="runs of each size, of which the least time counts")
+    parser.add_argument("--repeat", type=int, default=1, help="runs of each size up to a million pairs")
     parser.add_argument("--tools", type=Path, help="folder with our fast_align (default: built first)")
     parser.add_argument("--folder", type=Path, help="for the files (5 GB for 5,000,000 pairs; default: temporary)")
     parser.add_argument("--peer", nargs=2, type=Path, metavar=("FOLDER", "TOKENIZER"), help=argparse.SUPPRESS)
@@ -90,21 +97,28 @@ def main() -> None:
         if not args.tools:
             weam("build_fast_align", "--source", "fast_align", "--out", tools)
         tokenizer = make_tokenizer(folder)
-        start = ours(NOTHING, folder / "start", tools, tokenizer, max(3, args.repeat))
-        found: dict[str, dict[int, float]] = {stage: {} for stage in STAGES}
-        print(f"{platform.machine()}, {cpu_name()}; microseconds of CPU per pair, peak memory in MB\n")
-        print("| pairs | text | MB | align | MB | aligner, MB | shards | MB |\n|" + "---:|" * 8)
-        for size in dict.fromkeys([*sizes, compared]):
-            made = folder / str(size)
-            costs = ours(size, made, tools, tokenizer, args.repeat)
+        print(f"{platform.machine()}, {cpu_name()}; microseconds of CPU per pair, peak memory in MB\n", flush=True)
+        runs: dict[int, list[dict[str, Cost]]] = {size: [] for size in dict.fromkeys([NOTHING, *sizes, compared])}
+        for round_ in range(args.repeat):
+            for size, done in runs.items():
+                if round_ and size > ONCE:
+                    continue
+                done.append(ours(size, folder / str(size), tools, tokenizer))
+                print(
+                    f"{size:,} pairs:", *(f"{stage} {cost.cpu:.2f} s" for stage, cost in done[-1].items()), flush=True
+                )
+        least = {
+            size: {stage: Cost.least([run[stage] for run in done]) for stage in STAGES} for size, done in runs.items()
+        }
+        start = least.pop(NOTHING)
+        found = {s: {size: (costs[s].cpu - start[s].cpu) / size * 1e6 for size, costs in least.items()} for s in STAGES}
+        print("\n| pairs | text | MB | align | MB | aligner, MB | shards | MB |\n|" + "---:|" * 8)
+        for size, costs in least.items():
             cells = [f"{size:,}"]
             for stage, cost in costs.items():
-                found[stage][size] = (cost.cpu - start[stage].cpu) / size * 1e6
                 cells += [f"{found[stage][size]:.1f}", f"{cost.megabytes:.0f}"]
                 cells += [f"{cost.called:.0f}"] if stage == "align" else []
             print(f"| {' | '.join(cells)} |", flush=True)
-            if size != compared:
-                shutil.rmtree(made)
         command = [sys.executable, __file__, "--peer", str(folder / str(compared)), str(tokenizer)]
         theirs = float(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout) * 1e6 / compared
         same_rows(folder / str(compared))
@@ -181,9 +195,11 @@ def make_tokenizer(folder: Path) -> Path:
     return folder / "tokenizer"
 
 
-def ours(size: int, folder: Path, tools: Path, tokenizer: Path, repeat: int) -> dict[str, Cost]:
-    """Costs of the three commands on a new corpus: the least time, the most memory of several runs."""
-    manifest = release(size, folder / "raw")
+def ours(size: int, folder: Path, tools: Path, tokenizer: Path) -> dict[str, Cost]:
+    """Costs of the three commands on a generated corpus, which is made if the folder has none."""
+    manifest = folder / "raw" / "manifest.json"
+    if not manifest.exists():
+        release(size, folder / "raw")
     text, links = folder / "text.parquet", folder / "links.txt"
     common: tuple[object, ...] = ("--languages", "en", "de")
     files = ("--links", links, "--forward", folder / "forward.txt", "--reverse", folder / "reverse.txt")
@@ -194,14 +210,7 @@ def ours(size: int, folder: Path, tools: Path, tokenizer: Path, repeat: int) -> 
         "shards": ("--text", text, *files, "--tokenizer", tokenizer, "--out", out),
     }
     commands["shards"] += ("--settings", json.dumps({"max_length": MAX_LENGTH}))
-    found: dict[str, list[Cost]] = {stage: [] for stage in STAGES}
-    for _ in range(repeat):
-        for stage in STAGES:
-            found[stage].append(weam(stage, *commands[stage]))
-    return {
-        stage: Cost(min(c.cpu for c in costs), max(c.megabytes for c in costs), max(c.called for c in costs))
-        for stage, costs in found.items()
-    }
+    return {stage: weam(stage, *commands[stage]) for stage in STAGES}
 
 
 def weam(*arguments: object) -> Cost:
