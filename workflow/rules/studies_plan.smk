@@ -124,11 +124,6 @@ def study_manifests(mixtures, tasks):
     return [*manifests(dict.fromkeys(names)), *hub_manifest()]
 
 
-def study_code(command, tasks):
-    """The hash of a study's command and of its tasks, which are loaded by name."""
-    return code_hash(command, *(f"tasks.{task}" for task in tasks if task in cfg.tasks))
-
-
 def study_results(wildcards):
     """Tables, pages and figures of the studies that the configuration has."""
     names = ["scaling"] if cfg.studies.scaling.languages else []
