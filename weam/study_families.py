@@ -31,6 +31,8 @@ from weam.study import Runs
 HEADER = ["level", "task", "lang", "condition", "languages", "role", "against", "value", "low", "high", "p", "p_holm"]
 HEADER += ["d", "n_seeds", "conclusion"]
 COLUMNS = ["code", "name", "family", "genus", "script"]
+LEAST_FREE = 4
+"""Degrees of freedom (three seeds of each condition) from which on a standard deviation over seeds is worth printing."""
 SEVERAL, ONE, CONTROL, NONE = "several families", "one family", "control", "not pre-trained"
 BACKBONE = "mbert"
 Draws = dict[tuple[str, str], dict[str, Values]]
@@ -168,11 +170,11 @@ def _rows(
 
 
 def _standardised(one: Mapping[int, float], other: Mapping[int, float]) -> float | None:
-    """Difference of means in standard deviations over seeds of pre-training (pooled; Cohen's d); None without some."""
+    """Difference of means in standard deviations over seeds of pre-training (pooled; Cohen's d); None from few."""
     groups = [list(one.values()), list(other.values())]
     squares = sum((len(values) - 1) * statistics.variance(values) for values in groups if len(values) > 1)
     free = sum(len(values) - 1 for values in groups)
-    if free < 1 or squares <= 0:
+    if free < LEAST_FREE or squares <= 0:
         return None
     return (statistics.fmean(groups[0]) - statistics.fmean(groups[1])) / math.sqrt(squares / free)
 
@@ -223,6 +225,6 @@ def _markdown(plan: Families, rows: Sequence[Sequence[str]], sentences: Sequence
     notes = [
         "The score of a task is the mean of its metrics over the held-out languages that it has; of all: their mean.",
         "Intervals: bootstrap over passages (of each task by itself) and seeds. Holm's correction is over comparisons "
-        "of one kind. d: difference in standard deviations over seeds of pre-training; – where there is one seed.",
+        "of one kind. d: difference in standard deviations over seeds of pre-training; – with under three seeds each.",
     ]
     return "\n".join([*parts, study.section("Notes", notes)])

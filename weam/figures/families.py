@@ -51,7 +51,7 @@ def draw(args: argparse.Namespace) -> Figure:
     for panel in panels:
         panel.set_xlim(-widest, widest)
     note = f"{interval_name(args.confidence)}s over test sets and seeds."
-    title = "Pre-training on one family of languages or several: differences in held-out low-resource languages"
+    title = "Pre-training on one family of languages or several: differences in held-out languages"
     head(
         figure, title, seeds_note((row.count("n_seeds") for row in table), note), "Right of 0: the first one is better."
     )
