@@ -32,7 +32,7 @@ HEADER = ["level", "task", "lang", "condition", "languages", "role", "against", 
 HEADER += ["d", "n_seeds", "conclusion"]
 COLUMNS = ["code", "name", "family", "genus", "script"]
 LEAST_FREE = 4
-"""Degrees of freedom (three seeds of each condition) from which on a standard deviation over seeds is worth printing."""
+"""Degrees of freedom (three seeds of both conditions) from which on a deviation over seeds is worth printing."""
 SEVERAL, ONE, CONTROL, NONE = "several families", "one family", "control", "not pre-trained"
 BACKBONE = "mbert"
 Draws = dict[tuple[str, str], dict[str, Values]]
