@@ -49,7 +49,9 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/word_retrieval.smk"
 include: "workflow/rules/display.smk"
+include: "workflow/rules/studies_plan.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/studies.smk"
 
 
 localrules:

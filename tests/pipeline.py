@@ -18,7 +18,9 @@ from weam.figure import KINDS
 ROOT = Path(__file__).resolve().parent.parent
 SMOKE = ("--configfile", "configs/smoke.yaml")
 MINUTES = 60
-FIGURES = {f"figure_{kind}" for kind in KINDS}
+STUDIES = {"subset", "study_scaling", "study_families", "figure_scaling", "figure_families"}
+"""Rules of the studies, which are in no run that does not name them."""
+FIGURES = {f"figure_{kind}" for kind in KINDS} - STUDIES
 """Rules of the command figure."""
 
 

@@ -173,6 +173,8 @@ def options(kind: str, folder: Path) -> list[str]:
             metrics(models / "weam" / "de" / "seed1", {"mp": [3, 2], "cp": [4, 3]}),
         ],
         "alignment": lambda: ["--gold", gold(folder / "gold.jsonl", CHINESE), "--language", "zh"],
+        "scaling": lambda: ["--table", scaling(folder / "scaling.csv"), "--title", "TyDiQA"],
+        "families": lambda: ["--table", families(folder / "families.csv"), "--name", "xcopa=XCOPA"],
         "funnel": lambda: ["--table", data(folder / "data.csv")],
     }
     return list(map(str, made[kind]()))
@@ -203,6 +205,26 @@ def points(panel: Any) -> dict[tuple[float, float], str]:
         for line in panel.lines
         if line.get_marker() in {style.look(system).marker for system in SYSTEMS} and len(line.get_xdata()) == 1
     }
+
+
+def scaling(path: Path) -> str:
+    """A study of two sets of languages, one with a curve."""
+    lines = ["level,languages,pairs,lang,metric,value,low,high,n_seeds", "score,,0,average,f1,12,9,15,1"]
+    for languages, start in (("de", 12), ("de+es", 14)):
+        lines += [f"score,{languages},{n},average,f1,{start + n / 100},{start},{start + 9},2" for n in (100, 200, 400)]
+    lines += [f"{level},de,,average,f1,{value},1,2,2" for level, value in (("ceiling", 20), ("factor", 80))]
+    path.write_text("\n".join([*lines, "exponent,de,,average,,0.5,0.4,0.6,2", ""]))
+    return str(path)
+
+
+def families(path: Path) -> str:
+    """A study of one comparison, in one task and overall."""
+    lines = ["level,task,lang,condition,against,value,low,high,p_holm,n_seeds"]
+    lines += [
+        f"difference,{task},,mixed,control,{value},-1,3,{p},2" for task, value, p in (("xcopa", 1, 0.2), ("", 2, 0.01))
+    ]
+    path.write_text("\n".join([*lines, ""]))
+    return str(path)
 
 
 # ---- every kind
@@ -254,7 +276,7 @@ def test_the_same_bytes_in_another_process_and_with_settings_of_the_user(kind: s
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_has_a_rule_and_a_caption_and_a_hash_of_its_own(kind: str) -> None:
-    rules = (ROOT / "workflow/rules/figures.smk").read_text()
+    rules = "".join((ROOT / f"workflow/rules/{name}.smk").read_text() for name in ("figures", "studies"))
     (rule,) = (part for part in rules.split("\nrule ")[1:] if part.startswith(f"figure_{kind}:"))
     assert f'figure_code("{kind}")' in rule
     assert rule.count(f'caption="../report/{kind}.rst"') == rule.count("report(") == 1, "the PNG is not in the report"

@@ -10,14 +10,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from pipeline import FIGURES, ROOT, SMOKE, copy_tree, fresh, overlay, planned, rules, snakemake
+from pipeline import FIGURES, ROOT, SMOKE, STUDIES, copy_tree, fresh, overlay, planned, rules, snakemake
 
 from weam.cli import COMMANDS
 
 PARTS = {"align_model", "align_part", "align_join"}
 EVERY = {"lareqa", "mewslix", "mlqa", "tatoeba", "tydiqa", "udpos", "wikiann", "xcopa", "xnli", "xquad"}
 """Tasks of the default configuration."""
-STAGES = set(COMMANDS) - {"figure", "hub"} | FIGURES
+STAGES = set(COMMANDS) - {"figure", "hub"} - STUDIES | FIGURES
 OVER_ALL = {"alignment_table", "data_table", "page", "word_retrieval", "xtreme_r", *FIGURES}
 """Rules that the table of a single task does not need."""
 TOOLS = {"sources", "inspect", "card", "on_gpu", "predict"}

@@ -10,31 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-import pydantic
 from pydantic import Field, field_validator, model_validator
 
+from weam.config_base import Language, Model, Name, Seed, Seeds
+from weam.config_studies import Studies
 from weam.validation import hint
 
 Aligner = Literal["fast_align", "eflomal"]
 Heuristic = Literal["intersect", "union", "grow-diag", "grow-diag-final", "grow-diag-final-and"]
 Setting = Literal["zero-shot", "translate-train"]
-Objective = Literal["mlm", "tlm", "word_align", "weam"]
 System = Literal[
     "mbert", "mlm", "tlm", "word_align", "weam", "mlm-joint", "tlm-joint", "word_align-joint", "weam-joint"
 ]
 """An objective alone: one model per language. With ``-joint``: one model of all languages."""
-PATH_PART = r"^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$"
-Name = Annotated[str, Field(pattern=PATH_PART)]
-"""Part of a path: not only dots."""
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")]
-Seed = Annotated[int, Field(ge=0)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Model(pydantic.BaseModel):
-    """Closed and immutable: an unknown key is an error."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class SourceFile(Model):
@@ -378,15 +367,6 @@ class Pretrain(Model):
     weam: Weam = Field(default_factory=Weam, description="mBERT+WEAM")
 
 
-class Seeds(Model):
-    """A table cell is the mean over all pairs of one seed from each list."""
-
-    pretrain: list[Seed] = Field(
-        default_factory=lambda: [1], min_length=1, description="seeds of continued pre-training"
-    )
-    finetune: list[Seed] = Field(default_factory=lambda: [1], min_length=1, description="seeds of fine-tuning")
-
-
 class Config(Model):
     """Everything a user can set."""
 
@@ -423,6 +403,7 @@ class Config(Model):
     retrieval: Retrieval = Field(default_factory=Retrieval, description="retrieval without fine-tuning")
     tasks: dict[Name, Task] = Field(default_factory=dict, description="tables to make (docs/evaluation.md lists all)")
     statistics: Statistics = Field(default_factory=Statistics, description="intervals and tests of the tables")
+    studies: Studies = Field(default_factory=Studies, description="experiments of many runs (docs/studies.md)")
 
     @field_validator("tasks", mode="before")
     @classmethod

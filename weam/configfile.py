@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from weam import tasks
-from weam.config import PATH_PART, Config, Finetune, Source, Task
+from weam.config import Config, Finetune, Source, Task
+from weam.config_base import PATH_PART
 from weam.errors import UserError
 from weam.redact import conceal, redact
 from weam.validation import hint, read_yaml, validate

@@ -20,6 +20,8 @@ KINDS = {
     "word_retrieval": "accuracy of finding a word's translation, per layer",
     "curves": "losses of pre-training",
     "alignment": "links of sample sentence pairs, beside the gold links",
+    "scaling": "scores by pairs and languages of pre-training, with the fitted curves",
+    "families": "differences between conditions of pre-training in languages held out",
     "funnel": "how many pairs each filter leaves",
 }
 """Each kind is a module of weam.figures."""

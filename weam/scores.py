@@ -57,17 +57,22 @@ class SeedPair(pydantic.BaseModel):
         return self.pretrain or 0, self.finetune or 0
 
 
-class Scores(pydantic.BaseModel):
-    """A scores.json: what one model reached in all its languages."""
+class AnyScores(pydantic.BaseModel):
+    """A scores.json, of a system of the tables or of another one: what one model reached in all its languages."""
 
     task: str
     split: str
     setting: Setting
-    system: System
     model_lang: str
     train_lang: str
     seeds: SeedPair
     cells: list[_Cell] = Field(min_length=1)
+
+
+class Scores(AnyScores):
+    """A scores.json of a system of the tables."""
+
+    system: System
 
 
 @dataclass(frozen=True)

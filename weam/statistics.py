@@ -159,6 +159,41 @@ def bootstrap(
     return results
 
 
+def resampled_scores(
+    runs: Mapping[Run, Mapping[Seeds, Mapping[Cell, Sequence[Items]]]],
+    kind: Kind,
+    *,
+    averages: Mapping[str, Sequence[Cell]],
+    resamples: int,
+    seed: int,
+    stream: str = "",
+) -> dict[str, dict[Run, Values]]:
+    """The resamples themselves, for quantities other than differences, such as the parameters of a curve.
+
+    Arguments are those of :func:`bootstrap`, and all cells of all averages are drawn together. Clusters are drawn anew
+    for another ``stream`` (the name of a task); seeds of a run are drawn alike in every stream with the same seeds.
+
+    Returns:
+        For each average the scores [1 + B, metrics] of every run that has all its cells, the first row as observed.
+    """
+    wanted = {cell for cells in averages.values() for cell in cells}
+    tests = {cell: test for cell, test in _tests(runs, kind).items() if cell in wanted}
+    weights = {
+        (run, tuple(pairs)): _seed_draws(repr(run), pairs, resamples, seed)
+        for test in tests.values()
+        for run, pairs in test.pairs.items()
+    }
+    drawn: dict[Cell, _Draw[Run]] = {}
+    for block in _blocks(tests):
+        rng = np.random.default_rng([seed, zlib.crc32(repr((stream, block)).encode())])
+        drawn |= dict.fromkeys(block, _draw({cell: tests[cell] for cell in block}, kind, weights, rng, resamples))
+    found: dict[str, dict[Run, Values]] = {}
+    for name, cells in averages.items():
+        having = [run for run in runs if all(cell in drawn and run in drawn[cell].scores[cell] for cell in cells)]
+        found[name] = {run: np.nanmean([drawn[cell].scores[cell][run] for cell in cells], axis=0) for run in having}
+    return found
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """P-values adjusted for making all these tests at once (Holm 1979, A Simple Sequentially Rejective Multiple Test
     Procedure): the i-th smallest of m times m - i + 1, but no less than the one before it, and at most 1."""

@@ -13,6 +13,9 @@ from weam.codehash import code_hash
 from weam.config import FinetuneFamilies
 from weam.configfile import families, translated
 from weam.hub import path_of
+from weam.mixture import PATTERN as MIXTURE
+from weam.mixture import is_mixture, mixture
+from weam.mixture import parse as parse_mixture
 
 
 wildcard_constraints:
@@ -20,13 +23,14 @@ wildcard_constraints:
     version="[A-Za-z0-9._-]+",
     lang="|".join([*cfg.languages, "multi"]),
     corpus="mono|" + "|".join(f"en-{lang}" for lang in cfg.languages),
-    system="mbert|(mlm|tlm|word_align|weam)(-joint)?",
+    system=f"mbert|(mlm|tlm|word_align|weam)(-joint)?|{MIXTURE}",
     method="fast_align|eflomal",
     family="|".join(FinetuneFamilies.model_fields),
     setting="zero-shot|translate-train",
     task="|".join(registry.names()),
     part="[0-9]+",
     parts="[0-9]+",
+    rows="[1-9][0-9]*",
     pseed="[0-9]+",
     fseed="[0-9]+",
 

@@ -152,5 +152,7 @@ def table_name(table):
         "xtreme_r": "XTREME-R: averages",
         "alignment": "word alignment",
         "data": "data",
+        "scaling": "study: scaling",
+        "families": "study: families of languages",
     }
     return others.get(table) or registry.load(table).title

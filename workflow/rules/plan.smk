@@ -135,7 +135,23 @@ def test_languages(wildcards):
 
 
 def joint(system):
-    return system.endswith("-joint")
+    """Whether a system is pre-trained on several languages at once: all of them, or those of a mixture of a study."""
+    return system.endswith("-joint") or is_mixture(system)
+
+
+def mixture_of(system):
+    """Languages, pairs and training of a mixture (weam.mixture)."""
+    try:
+        found = parse_mixture(system)
+    except UserError as error:
+        raise SystemExit(f"weam: {error}") from None
+    for lang in found.languages:
+        if lang not in cfg.languages:
+            raise SystemExit(
+                f"weam: there is no {system}: {lang!r} is not among the languages of the configuration "
+                f"({', '.join(cfg.languages)}); add it, or take it out of the study"
+            )
+    return found
 
 
 def shared(system):
@@ -150,12 +166,18 @@ def pretrain_languages(wildcards):
             f"weam: there is no {wildcards.system} for {wildcards.lang}; a joint system has the language multi, "
             "another one of its own"
         )
+    if is_mixture(wildcards.system):
+        return mixture_of(wildcards.system).languages
     return cfg.languages if joint(wildcards.system) else [wildcards.lang]
 
 
 def pretrain_shards(wildcards):
+    """All pairs, or for a mixture as many of each language as it says."""
+    subset = ""
+    if is_mixture(wildcards.system):
+        subset = f"subset-{mixture_of(wildcards.system).pairs}/"
     return [
-        f"results/shards/en-{lang}/manifest.json"
+        f"results/shards/en-{lang}/{subset}manifest.json"
         for lang in pretrain_languages(wildcards)
     ]
 
@@ -170,14 +192,24 @@ def pretrain_manifests(wildcards):
     return manifests(dict.fromkeys(names))
 
 
+def objective(wildcards):
+    """What a system learns: the first part of its name."""
+    return wildcards.system.partition("-")[0]
+
+
 def pretrain_settings(wildcards):
-    return block(getattr(cfg.pretrain, wildcards.system.removesuffix("-joint")))
+    """The objective's block; a mixture says itself how long it is trained."""
+    settings = getattr(cfg.pretrain, objective(wildcards))
+    if is_mixture(wildcards.system):
+        settings = settings.model_copy(update=mixture_of(wildcards.system).optimisation)
+    return block(settings)
 
 
 def temperature(wildcards):
-    return each(
-        "--temperature", [cfg.pretrain.temperature] if joint(wildcards.system) else []
-    )
+    """Of joint systems; languages of a mixture have equally many pairs, so that it changes nothing."""
+    if is_mixture(wildcards.system) or not joint(wildcards.system):
+        return []
+    return ["--temperature", cfg.pretrain.temperature]
 
 
 def pretrained_model(wildcards):

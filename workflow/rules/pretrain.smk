@@ -1,8 +1,10 @@
 """
 Pretrain: continue pre-training of the backbone on word-aligned pairs. A system is an objective (one model per language
-and seed), or <objective>-joint (one model per seed, lang multi, on a mixture of all languages).
+and seed), or <objective>-joint (one model per seed, lang multi, on a mixture of all languages), or a mixture of a study
+(weam.mixture: also lang multi).
 
-Needs: results/models/backbone, results/shards/en-{lang}/manifest.json, the manifests of the pairs' sources.
+Needs: results/models/backbone, results/shards/en-{lang}/manifest.json (of a mixture en-{lang}/subset-{rows}/manifest.json),
+       the manifests of the pairs' sources.
 Makes: results/models/{system}/{lang}/seed{pseed}/. Checkpoints go to results/work/pretrain/, outside the outputs.
 Rules: pretrain
 """
@@ -21,7 +23,7 @@ rule pretrain:
     benchmark:
         "results/benchmarks/pretrain/{system}-{lang}-seed{pseed}.tsv"
     wildcard_constraints:
-        system="(mlm|tlm|word_align|weam)(-joint)?",
+        system=f"(mlm|tlm|word_align|weam)(-joint)?|{MIXTURE}",
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -31,7 +33,7 @@ rule pretrain:
         gpu=0,
     params:
         launch=launch,
-        objective=lambda wildcards: wildcards.system.removesuffix("-joint"),
+        objective=objective,
         shards=lambda wildcards, input: each("--shards", input.shards),
         temperature=temperature,
         manifests=lambda wildcards, input: each("--source", input.manifests),
