@@ -262,30 +262,11 @@ def test_faults_of_the_table_of_all_tasks(
     one_seed = [file for file in all_tasks if "/xnli/" not in file or "'finetune':2" not in file]
     assert xtreme(tmp_path, one_seed) == 1
     assert "mbert: the tasks were scored with different seeds" in capsys.readouterr().err
-    (tmp_path / "few.csv").write_text("code,name,family,genus,script\nen,English,Indo-European,Germanic,Latin\n")
+    (tmp_path / "few.csv").write_text(
+        "code,name,family,genus,script,level\nen,English,Indo-European,Germanic,Latin,5\n"
+    )
     command = ["xtreme_r", "--scores", *all_tasks, "--config", json.dumps(CONFIG), "--out", str(tmp_path / "x.csv")]
     assert main([*command, "--languages", str(tmp_path / "few.csv")]) == 1
     assert "few.csv: has no language 'de'; add a line with its family" in capsys.readouterr().err
     assert main([*command, "--languages", all_tasks[0]]) == 1
     assert "has no column" in capsys.readouterr().err
-
-
-def test_the_table_of_languages() -> None:
-    found = rows(Path(LANGUAGES))
-    codes = [row["code"] for row in found]
-    assert codes == sorted(set(codes))
-    assert all(value and value == value.strip() for row in found for value in row.values())
-    family = {row["code"]: row["family"] for row in found}
-    assert (family["de"], family["ar"], family["sw"], family["zh"]) == (
-        *("Indo-European", "Afro-Asiatic", "Niger-Congo", "Sino-Tibetan"),
-    )
-    genus: dict[str, set[str]] = {}
-    for row in found:
-        genus.setdefault(row["genus"], set()).add(row["family"])
-    assert all(len(families) == 1 for families in genus.values())  # a genus is part of one family
-
-
-def test_the_languages_of_all_tasks_have_families() -> None:
-    known = {row["code"] for row in rows(Path(LANGUAGES))}
-    for name in tasks.names():
-        assert set(tasks.load(name).languages) <= known, name

@@ -14,7 +14,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from weam import report, tasks
+from weam import languages, report, tasks
 from weam.config import Config, System
 from weam.errors import UserError
 from weam.io import read_object
@@ -22,7 +22,6 @@ from weam.scores import SYSTEMS, SeedPair, held_out, read_table, spread, task_la
 from weam.settings import read_settings
 
 HEADER = ["level", "task", "lang", "family", "system", "mean", "sd", "n_seeds"]
-COLUMNS = ["code", "name", "family", "genus", "script"]
 BySeed = Mapping[SeedPair, float]
 """A score per seed pair."""
 Cells = dict[tuple[str, str], dict[System, BySeed]]
@@ -41,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the three files of the table."""
     config = read_settings(Config, args.config, "--config")
-    families = {row["code"]: row["family"] for row in report.read_csv(args.languages, COLUMNS)}
+    families = {code: language.family for code, language in languages.read(args.languages).items()}
     files: dict[str, list[str]] = defaultdict(list)
     for file in args.scores:
         name = read_object(file).get("task")
