@@ -19,6 +19,10 @@ import psutil
 import pytest
 from pipeline import FIGURES, MINUTES, SMOKE, causes, copy_tree, environment, overlay, planned, rules, snakemake
 
+from weam import configfile, cost
+from weam.io import read_object
+from weam.validation import read_yaml
+
 pytestmark = pytest.mark.workflow
 
 
@@ -56,6 +60,29 @@ def test_all_tables_are_made(finished: Path) -> None:
         "system,setting,train_lang,context_lang,question_lang,f1_mean,f1_sd,f1_low,f1_high,em_mean,em_sd,em_low,"
         "em_high,n_seeds,n_items"
     )
+
+
+def test_the_estimate_of_cost(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is there and afterwards: operations of every kind of training, and disk, within 25 %."""
+    monkeypatch.chdir(finished)
+    layers = [read_yaml(finished / name) for name in ("config.yaml", "configs/smoke.yaml")]
+    config = configfile.load(configfile.overlaid(*layers), finished / "workflow/sources")
+    jobs = cost.dry_run([], [Path("configs/smoke.yaml")], everything=True)
+    done: dict[str, float] = {}
+    for path in finished.glob("results/**/training.json"):
+        found = read_object(path)
+        what = f"fine-tuning, {found['family']}" if "family" in found else found["objective"]
+        what = "backbone" if found["stage"] == "backbone" else what
+        done[what] = done.get(what, 0) + found["final"]["flops"]
+    folders = [finished / "results" / name for name in ("text", "align", "shards", "models", "finetuned")]
+    size = sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
+    for where in (tmp_path, finished):
+        monkeypatch.chdir(where)
+        costs = list(cost.Estimate(config).costs(jobs))
+        assert done.keys() == {c.what for c in costs if c.work}
+        for what, operations in done.items():
+            assert sum(c.operations for c in costs if c.what == what) == pytest.approx(operations, rel=0.25), what
+        assert sum(c.disk for c in costs) == pytest.approx(size, rel=0.25)
 
 
 def test_a_second_run_has_nothing_to_do(finished: Path) -> None:

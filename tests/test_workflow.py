@@ -20,7 +20,7 @@ EVERY = {"lareqa", "mewslix", "mlqa", "tatoeba", "tydiqa", "udpos", "wikiann", "
 STAGES = set(COMMANDS) - {"figure", "hub"} - STUDIES | FIGURES
 OVER_ALL = {"alignment_table", "data_table", "page", "word_retrieval", "xtreme_r", *FIGURES}
 """Rules that the table of a single task does not need."""
-TOOLS = {"sources", "inspect", "card", "on_gpu", "predict"}
+TOOLS = {"sources", "cost", "inspect", "card", "on_gpu", "predict"}
 """Commands without a rule; the rule of the command hub runs for a real backbone only."""
 
 

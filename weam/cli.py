@@ -22,6 +22,7 @@ from weam.redact import redact
 
 COMMANDS = {
     "sources": "list the sources of data with size, licence and state",
+    "cost": "estimate operations, GPU hours and disk of a configuration",
     "download": "fetch one source (URL, file, mirror or the mini world) and verify its checksums",
     "hub": "fetch a model of the Hugging Face hub by its revision and verify its files",
     "text": "clean, filter, de-duplicate and segment corpora into words",

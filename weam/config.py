@@ -51,6 +51,11 @@ class Source(Model):
         description="share of the passages of the training files that is never trained on and can be scored as "
         "split held-out, chosen by checksum (format tydiqa); null: none",
     )
+    examples: int | dict[str, int] | None = Field(
+        None,
+        description="pairs, questions or sentences, about; for training where the files have such, of each language or "
+        "by language; for estimates only",
+    )
     licence: str = Field(description="licence as stated by the source")
     citation: str = Field(description="what to cite")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -210,3 +211,43 @@ def for_jobs(cfg: Config) -> Config:
     site = {"WEAM_SHARED_DATA": cfg.sample_dir, "WEAM_MIRROR": cfg.mirror}
     os.environ.update({name: value for name, value in site.items() if value})
     return cfg.model_copy(update={"sources": conceal(cfg.sources)})
+
+
+def add_configuration(parser: argparse.ArgumentParser, before: str) -> None:
+    """Options of commands that read the configuration as Snakemake does; arguments called ``before`` precede them."""
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
+    parser.add_argument(
+        "--configfile",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="OVERLAY",
+        help=f"overlays on it, as for snakemake; {before} stand before it",
+    )
+    parser.add_argument("--table", type=Path, default=Path("workflow/sources"), help="the table of sources")
+
+
+def configuration(args: argparse.Namespace, before: str) -> Config:
+    """The configuration of these options."""
+    overlays: dict[str, Any] = {}
+    for path in args.configfile:  # as Snakemake does: joined first, then laid on the configuration
+        if not path.is_file():
+            raise UserError(f"--configfile {path}: there is no such file; {before} stand before --configfile")
+        overlays = overlaid(overlays, _layer(path))
+    return load(overlaid(_layer(args.config), overlays), args.table)
+
+
+def _layer(path: Path) -> dict[str, Any]:
+    layer = read_yaml(path)
+    if not isinstance(layer, dict):
+        raise UserError(f"{path}: not a configuration, but {type(layer).__name__}; it has lines 'key: value'")
+    return layer
+
+
+def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two layers of a configuration as one: blocks are merged key by key, all else is replaced, as Snakemake does."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = overlaid(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged

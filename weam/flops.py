@@ -6,6 +6,7 @@ Padding, and whatever else an implementation does beyond that, does not count.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ class Flops:
         self.layers, self.width = int(config.num_hidden_layers), int(config.hidden_size)
         self.inner, self.vocabulary = int(config.intermediate_size), int(config.vocab_size)
 
-    def encoder(self, lengths: Ints) -> float:
+    def encoder(self, lengths: Ints | Sequence[float]) -> float:
         """Of sequences of these lengths: four projections, two feed-forward layers, two attention products."""
         tokens, squares = float(np.sum(lengths)), float(np.sum(np.square(lengths, dtype=np.float64)))
         dense = 2 * (4 * self.width**2 + 2 * self.width * self.inner)
@@ -33,6 +34,16 @@ class Flops:
     def head(self, rows: int) -> float:
         """Of the prediction of this many tokens: the transform and the vocabulary."""
         return 2.0 * rows * self.width * (self.width + self.vocabulary)
+
+
+def parameters(config: Any) -> int:
+    """Parameters of a BERT-like model with its prediction head, whose output layer is that of the embeddings."""
+    width, inner = int(config.hidden_size), int(config.intermediate_size)
+    layer = 4 * (width**2 + width) + 2 * width * inner + inner + width + 4 * width
+    rows = int(config.vocab_size) + int(config.max_position_embeddings) + 2
+    return (
+        rows * width + 2 * width + int(config.num_hidden_layers) * layer + width**2 + 3 * width + int(config.vocab_size)
+    )
 
 
 def measured_peak(device: torch.device, precision: str) -> float:

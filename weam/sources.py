@@ -11,15 +11,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from weam.config import Source
-from weam.configfile import load, read_sources
+from weam.configfile import add_configuration, configuration, read_sources
 from weam.errors import UserError
 from weam.hub import path_of
 from weam.io import read_object
 from weam.redact import redact
-from weam.validation import hint, read_yaml
+from weam.validation import hint
 
 HEADER = ("source", "version", "languages", "size", "state", "licence")
 FEW = 6
@@ -46,26 +46,12 @@ class Size(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="SOURCE", help="these only, with files and citation")
     parser.add_argument("--all", action="store_true", help="all sources of the table, not only those that are used")
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
-    parser.add_argument(
-        "--configfile",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="OVERLAY",
-        help="overlays on it, as for snakemake; names of sources stand before it",
-    )
-    parser.add_argument("--table", type=Path, default=Path("workflow/sources"), help="the table of sources")
+    add_configuration(parser, "names of sources")
     parser.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder of the downloads")
 
 
 def run(args: argparse.Namespace) -> None:
-    overlays: dict[str, Any] = {}
-    for path in args.configfile:  # as Snakemake does: joined first, then laid on the configuration
-        if not path.is_file():
-            raise UserError(f"--configfile {path}: there is no such file; names of sources stand before --configfile")
-        overlays = overlaid(overlays, _layer(path))
-    cfg = load(overlaid(_layer(args.config), overlays), args.table)
+    cfg = configuration(args, "names of sources")
     used = cfg.sources
     sources = read_sources(args.table) | used if args.all or args.names else used
     for name in args.names:
@@ -79,22 +65,6 @@ def run(args: argparse.Namespace) -> None:
             place = args.raw.parent / "hub" / path_of(name, cfg.backbone.revision)
             here = "here" if (place / "manifest.json").is_file() else "not downloaded"
             print(f"and the model {name} of the hub ({here}; folder {place})")
-
-
-def _layer(path: Path) -> dict[str, Any]:
-    layer = read_yaml(path)
-    if not isinstance(layer, dict):
-        raise UserError(f"{path}: not a configuration, but {type(layer).__name__}; it has lines 'key: value'")
-    return layer
-
-
-def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Two layers of a configuration as one: blocks are merged key by key, all else is replaced, as Snakemake does."""
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        merged[key] = overlaid(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
 
 
 def folder_of(name: str, source: Source, raw: Path) -> Path:
