@@ -45,7 +45,7 @@ BYTES = 4
 """Of a parameter in a model's file."""
 STATE = 3
 """Size of a checkpoint in models: parameters and two moments."""
-PER_SUBWORD = {"text": 6.0, "align": 3.0, "shards": 3.5}
+PER_SUBWORD = {"text": 4.0, "align": 5.7, "shards": 3.2}
 """Bytes on disk that a sub-word of the pairs takes, by stage; measured with benchmarks/shards.py."""
 GPU = 125.0
 """TFLOP/s: 40 % of the peak of an A100 in bf16 (312)."""
