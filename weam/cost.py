@@ -169,21 +169,20 @@ class Estimate:
         sizes = SimpleNamespace(**architecture(config))
         self.flops, self.model = Flops(sizes), parameters(sizes) * BYTES
         self.rules: dict[str, Callable[[Job], Cost]] = {
+            "text": self.pairs,
+            "align": self.pairs,
+            "shards": self.pairs,
             "backbone": self.backbone,
             "pretrain": self.pretrain,
             "finetune": self.finetune,
             "evaluate": self.evaluate,
-            "text": self.pairs,
-            "align": self.pairs,
-            "shards": self.pairs,
         }
         self.guessed: set[str] = set()
 
     def costs(self, jobs: Sequence[Job]) -> Iterator[Cost]:
-        """Of those jobs that matter."""
-        for job in jobs:
-            if job.rule in self.rules:
-                yield self.rules[job.rule](job)
+        """Of those jobs that matter, in the order of the stages."""
+        for rule, of in self.rules.items():
+            yield from (of(job) for job in jobs if job.rule == rule)
 
     @property
     def notes(self) -> list[str]:
