@@ -7,7 +7,8 @@ import pydantic
 import pytest
 import yaml
 
-from weam.config import Config, Text
+from weam.config import Config
+from weam.config_data import Text
 from weam.configfile import load, read_sources
 from weam.errors import UserError
 from weam.validation import read_yaml, validate

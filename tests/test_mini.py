@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from weam.config import Mini
+from weam.config_data import Mini
 from weam.errors import UserError
 from weam.mini import lexicon, write_file
 from weam.mini.grammar import Fact, Grammar, Statement, check, links

@@ -17,7 +17,7 @@ from typing import IO, cast
 import pytest
 import yaml
 
-from weam.config import Mini
+from weam.config_data import Mini
 from weam.errors import UserError
 from weam.mini import lexicon, write_file
 from weam.mini.grammar import Fact, Grammar, Statement, check, links

@@ -19,7 +19,7 @@ from typing import Literal
 
 import pytest
 
-from weam.config import Mini
+from weam.config_data import Mini
 from weam.errors import UserError
 from weam.io import sha256
 from weam.mini import choices, lexicon, pos, questions, retrieval, write_file
@@ -520,7 +520,7 @@ def test_more_than_there_is_to_say() -> None:
 def test_same_bytes_whatever_the_hash_seed(folder: Path, tmp_path: Path) -> None:
     names = ["COPA.zip", "sw.json", "ar.tar.gz", "candidate_set_entities.jsonl", "wikinews_mentions-test.jsonl"]
     code = (
-        "import sys; from pathlib import Path; from weam.config import Mini; from weam.mini import write_file\n"
+        "import sys; from pathlib import Path; from weam.config_data import Mini; from weam.mini import write_file\n"
         "settings = Mini.model_validate_json(sys.argv[1])\n"
         "for name in sys.argv[4:]: write_file(name, settings, Path(sys.argv[2]), Path(sys.argv[3]) / name)"
     )

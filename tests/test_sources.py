@@ -8,7 +8,7 @@ import pytest
 
 from weam import sources
 from weam.cli import main
-from weam.config import Source, SourceFile
+from weam.config_data import Source, SourceFile
 from weam.configfile import read_sources
 from weam.errors import UserError
 

@@ -16,7 +16,7 @@ from releases import make_release, make_zip
 
 from weam import words
 from weam.cli import main
-from weam.config import Text
+from weam.config_data import Text
 from weam.readers import Fault
 from weam.readers.parallel import RawPair
 from weam.text import filter_pairs

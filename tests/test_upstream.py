@@ -25,7 +25,7 @@ from pipeline import ROOT, copy_tree, environment, fresh, planned, snakemake
 from server import serving
 
 from weam import tasks
-from weam.config import Mini
+from weam.config_data import Mini
 from weam.configfile import read_sources
 from weam.mini import write_file
 from weam.readers import Release, nli, parallel, qa

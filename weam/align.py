@@ -11,7 +11,7 @@ from pathlib import Path
 
 from weam.aligners import Outputs, find_aligner
 from weam.alignment import OUT, Counts, Lengths, cut, gold_lines, gold_scores, work_folder, write_corpus
-from weam.config import Align
+from weam.config_data import Align
 from weam.errors import UserError
 from weam.io import atomic_path, write_json, write_text
 from weam.readers import Release

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from weam.config import Align
+from weam.config_data import Align
 from weam.errors import UserError
 from weam.io import no_room
 

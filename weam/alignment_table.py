@@ -14,7 +14,8 @@ import pydantic
 from pydantic import Field
 
 from weam import report
-from weam.config import Aligner, Config
+from weam.config import Config
+from weam.config_data import Aligner
 from weam.errors import UserError
 from weam.io import read_json
 from weam.settings import read_settings

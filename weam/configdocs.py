@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HEADER = """\
 # Configuration
 
-<!-- Written by `python -m weam.configdocs` from weam/config.py; edit that. -->
+<!-- Written by `python -m weam.configdocs` from weam/config*.py; edit those. -->
 
 Layers, later ones win: the defaults on this page, [`config.yaml`](../config.yaml) (the mini world, always read),
 overlays (`snakemake --configfile configs/sample.yaml`), single keys (`snakemake --config sample_dir=/data`). A mapping

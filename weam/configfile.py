@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from weam import tasks
-from weam.config import Config, Finetune, Source, Task
+from weam.config import Config, Finetune, Task
 from weam.config_base import PATH_PART
+from weam.config_data import Source
 from weam.errors import UserError
 from weam.redact import conceal, redact
 from weam.validation import hint, read_yaml, validate

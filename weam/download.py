@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from weam.checksums import sealed
-from weam.config import Mini, Source, SourceFile
+from weam.config_data import Mini, Source, SourceFile
 from weam.errors import UserError
 from weam.fetch import CHUNK, Unavailable, fetch
 from weam.io import atomic_path, read_object, sha256, write_json

@@ -25,9 +25,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from weam import config, head, modeling
+from weam import config_data, head, modeling
 from weam.batches import MASKS, Ragged, rng
 from weam.collate import MaskedBatch, lay_out, mask, masked_part, pair_edges
+from weam.config import Weam
 from weam.corpus import Shards
 from weam.errors import UserError
 from weam.links import Link, project, read_links, truncated_lengths, words_of_subwords
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> None:
             raise UserError(f"--{option} {getattr(args, option)}: give {least} or more")
     if not 0 < args.mask_probability < 1:
         raise UserError(f"--mask-probability {args.mask_probability}: give a number between 0 and 1")
-    settings = config.Weam(
+    settings = Weam(
         mask_probability=args.mask_probability, mask_token_share=1.0, random_token_share=0.0, exchange=args.exchange
     )
     device = set_device(args.device, args.threads)
@@ -123,7 +124,7 @@ def shard_pairs(args: argparse.Namespace, subwords: Subwords) -> list[Pair]:
 
 def text_pairs(args: argparse.Namespace, subwords: Subwords) -> list[Pair]:
     """The chosen lines of a text file, as the shards stage would make them."""
-    room = config.Shards().max_length - subwords.template.pair_overhead
+    room = config_data.Shards().max_length - subwords.template.pair_overhead
     pairs = []
     with contextlib.ExitStack() as stack:
         lines = decode_lines(stack.enter_context(args.pairs.open("rb")))
@@ -152,7 +153,7 @@ def text_pairs(args: argparse.Namespace, subwords: Subwords) -> list[Pair]:
 
 
 def masked(
-    pair: Pair, template: Template, settings: config.Weam, generator: np.random.Generator
+    pair: Pair, template: Template, settings: Weam, generator: np.random.Generator
 ) -> tuple[list[int], MaskedBatch]:
     """The original sequence, and it masked as in training, but with at least one masked sub-word."""
 

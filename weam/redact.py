@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the command line uses this module, and has to start quickly
-    from weam.config import Source
+    from weam.config_data import Source
 
 URLS = "WEAM_URLS"
 """Environment variable by which places with secrets reach the downloads: JSON, source to its url and mirrors."""

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from weam.batches import Ints, spread
 from weam.checksums import sealed
-from weam.config import Shards
+from weam.config_data import Shards
 from weam.errors import UserError
 from weam.io import atomic_path, sha256, write_json
 from weam.pieces import Pieces

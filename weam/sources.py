@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from weam.config import Source
+from weam.config_data import Source
 from weam.configfile import add_configuration, configuration, read_sources
 from weam.errors import UserError
 from weam.hub import path_of

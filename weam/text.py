@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from weam.batches import spread
 from weam.blanks import LIMIT, LONGEST, Cut
-from weam.config import Text
+from weam.config_data import Text
 from weam.errors import UserError
 from weam.io import atomic_path, write_json
 from weam.progress import Progress

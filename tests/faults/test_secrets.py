@@ -16,7 +16,7 @@ import pytest
 from pipeline import ROOT, SMOKE, copy_tree, environment
 from server import serving
 
-from weam.config import Mini
+from weam.config_data import Mini
 from weam.mini import write_file
 from weam.redact import redact
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from weam.config import Mini
+from weam.config_data import Mini
 from weam.errors import UserError
 from weam.io import atomic_path
 from weam.mini import choices, inference, lexicon, parallel, questions, retrieval, tagging

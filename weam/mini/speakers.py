@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from weam.config import Mini
+from weam.config_data import Mini
 from weam.errors import UserError
 from weam.mini import lexicon
 from weam.mini.grammar import Fact, Grammar, Statement, Token, check
