@@ -2,7 +2,7 @@
 # make all     all tables
 # make test    environment (if missing), then the tests, a process per core (at most 8)
 # make test-slurm   the tests on a real Slurm on this machine; needs its packages (Debian: slurmctld slurmd slurm-client munge)
-# make test-faults   kills at random moments, full disks, damaged files, secrets, the clock (docs/faults.md: not all pass yet); long
+# make test-faults   kills at random moments, full disks, damaged files, secrets, the clock (docs/faults.md); an hour
 # make fuzz    a minute of random input for the word aligner (FUZZ_SECONDS=60)
 # make lint    every static check
 # make clean   remove results and generated data (downloads too), keep the environment

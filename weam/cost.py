@@ -82,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the table."""
-    if args.tflops <= 0:
+    if not args.tflops > 0:
         raise UserError(f"--tflops {args.tflops}: must be positive")
     config = configuration(args, "targets")
     counted = Estimate(config)
