@@ -93,6 +93,12 @@ def test_pairs_are_estimated_where_they_are_not(here: Path) -> None:
     assert amounts.test(paper, "mlqa", "qa", ["en", "de"], 2).examples == 2 * (11590 + 4517)
 
 
+def test_an_estimate_is_no_setting_of_a_stage() -> None:
+    """Else a better number would make the download again, and all that follows."""
+    for name, entry in configured("configs/paper.yaml").sources.items():
+        assert "examples" not in entry.model_dump(), name
+
+
 def test_the_paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Operations of a pre-training by hand: 2 epochs of 2,000,000 pairs of 80 sub-words, 30 % of them masked."""
     monkeypatch.chdir(copy_tree(tmp_path))

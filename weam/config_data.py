@@ -39,6 +39,7 @@ class Source(Model):
     )
     examples: int | dict[str, int] | None = Field(
         None,
+        exclude=True,  # what a file holds by estimate is no reason to make anything again
         description="pairs, questions or sentences, about; for training where the files have such, of each language or "
         "by language; for estimates only",
     )
