@@ -153,10 +153,12 @@ def test_a_node_dies(cluster: Cluster, prepared: Path, tmp_path: Path, weights: 
     process = start(tree, cluster, MODEL, *CONFIG, *PROFILE)
     job = running(cluster, "backbone")
     wait(lambda: checkpoints(tree) >= 20, 120, "a checkpoint")
-    cluster.kill_node(job["NodeList"])
-    cluster.run("scontrol", "update", f"NodeName={job['NodeList']}", "State=DOWN", "Reason=died")
-    cluster.start_node(job["NodeList"])
-    cluster.run("scontrol", "update", f"NodeName={job['NodeList']}", "State=RESUME")
+    node = job["NodeList"]
+    cluster.kill_node(node)
+    cluster.run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=died")
+    cluster.start_node(node)  # when it has told the controller that it is there, it returns to service
+    state = ("sinfo", "--noheader", "--nodes", node, "--format=%T")
+    wait(lambda: cluster.run(*state).strip() in ("idle", "mixed", "allocated"), 60, "the node back in service")
     start_now(cluster, job["JobId"])
     finish(tree, process)
     assert (tree / WEIGHTS).read_bytes() == weights
