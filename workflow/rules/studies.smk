@@ -60,7 +60,9 @@ rule study_scaling:
         runtime=growing(60),
     params:
         config=lambda wildcards: resolved_config(),
-        code=code_hash("study_scaling", f"tasks.{cfg.studies.scaling.task}"),
+        code=lambda wildcards: code_hash(
+            "study_scaling", f"tasks.{cfg.studies.scaling.task}"
+        ),
     shell:
         """
         python -m weam study_scaling \
@@ -97,7 +99,7 @@ rule study_families:
         runtime=growing(60),
     params:
         config=lambda wildcards: resolved_config(),
-        code=code_hash(
+        code=lambda wildcards: code_hash(
             "study_families", *(f"tasks.{t}" for t in cfg.studies.families.tasks)
         ),
     shell:
