@@ -226,8 +226,7 @@ def test_a_model_hub_without_the_model(tmp_path: Path, server: Any) -> None:
         self.end_headers()
 
     server.do_HEAD = server.do_GET = do_HEAD
-    settings = json.dumps({"name_or_path": "somebody/no-such-model"})
-    command = ("backbone", "--settings", settings, "--work", "work", "--out", "model")
+    command = ("hub", "--model", "somebody/no-such-model", "--out", "model/manifest.json")
     done = run(tmp_path, "weam", *command, HF_ENDPOINT=server.url, HF_HOME=str(tmp_path / "hub"))
     assert done.returncode == 1
     assert "no-such-model" in done.stderr
