@@ -12,6 +12,7 @@ from transformers import BertConfig, BertForMaskedLM
 from weam import amounts, configfile, cost
 from weam.cli import main
 from weam.config import Config
+from weam.config_data import SourceFile
 from weam.errors import UserError
 from weam.flops import parameters
 from weam.validation import read_yaml
@@ -53,7 +54,7 @@ def test_the_size_of_the_backbone(here: Path) -> None:
     with pytest.raises(UserError, match=r"config.json: not the configuration of a BERT-like model"):
         cost.architecture(paper)
     other = paper.model_copy(update={"backbone": paper.backbone.model_copy(update={"name_or_path": "some/model"})})
-    with pytest.raises(UserError, match=r"backbone.name_or_path some/model: .*; fetch it first"):
+    with pytest.raises(UserError, match=r"backbone.name_or_path some/model: .*; fetch it first \(snakemake data\)"):
         cost.architecture(other)
 
 
@@ -88,6 +89,13 @@ def test_pairs_are_estimated_where_they_are_not(here: Path) -> None:
     assert examples == {"zh": 2_000_000, "de": 2_000_000}  # the first is cut by text.max_pairs
     entry = paper.sources["europarl-de"].model_copy(update={"examples": None})
     bare = paper.model_copy(update={"sources": {**paper.sources, "europarl-de": entry}})
+    assert (amounts.unknown(paper), amounts.unknown(bare)) == ([], [])  # of pairs, the size of the files will do
+    entries = {name: bare.sources[name].model_copy(update={"examples": None}) for name in ("squad", "europarl-de")}
+    nothing = {
+        "europarl-es": bare.sources["europarl-es"].model_copy(update={"examples": None, "files": {"x": SourceFile()}})
+    }
+    none = bare.model_copy(update={"sources": {**bare.sources, **entries, **nothing}})
+    assert amounts.unknown(none) == ["europarl-es", "squad"]
     by_bytes = amounts.shards(bare, Path("results/shards/en-de/manifest.json")).examples
     assert by_bytes == pytest.approx(2_000_000, rel=0.05)
     assert amounts.test(paper, "mlqa", "qa", ["en", "de"], 2).examples == 2 * (11590 + 4517)

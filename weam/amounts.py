@@ -44,6 +44,19 @@ def is_mini(config: Config, source: str) -> bool:
     return config.sources[source].url.startswith("mini:")
 
 
+def unknown(config: Config) -> list[str]:
+    """Sources of which neither a number of examples is noted nor, of pairs, the size of the files."""
+    gold, pairs = set(config.data.gold.values()), {name for names in config.data.parallel.values() for name in names}
+    return sorted(
+        name
+        for name, entry in config.sources.items()
+        if not is_mini(config, name)
+        and name not in gold
+        and entry.examples is None
+        and (name not in pairs or None in [file.bytes for file in entry.files.values()])
+    )
+
+
 def length(config: Config, source: str, kind: str) -> float:
     """Mean sub-words of a sequence of this kind from a source."""
     if not is_mini(config, source):

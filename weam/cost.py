@@ -186,10 +186,16 @@ class Estimate:
 
     @property
     def notes(self) -> list[str]:
-        """What was not counted but estimated."""
-        if not self.guessed:
-            return []
-        return [f"Estimated from mean lengths, not counted: {', '.join(sorted(self.guessed))}."]
+        """What was not counted but estimated, or assumed."""
+        found = []
+        if self.guessed:
+            found.append(f"Estimated from mean lengths, not counted: {', '.join(sorted(self.guessed))}.")
+        if names := amounts.unknown(self.config):
+            found.append(
+                f"No number of examples is noted (sources.<name>.examples), {amounts.UNKNOWN:,} of each language are "
+                f"assumed where nothing is counted: {', '.join(names)}."
+            )
+        return found
 
     def backbone(self, job: Job) -> Cost:
         """A model from scratch, or a copy of a ready one."""
@@ -279,7 +285,8 @@ def architecture(config: Config) -> dict[str, int]:
         if own.name_or_path in KNOWN:
             return KNOWN[own.name_or_path]
         raise UserError(
-            f"backbone.name_or_path {own.name_or_path}: its size is not known before it is fetched; fetch it first"
+            f"backbone.name_or_path {own.name_or_path}: its size is not known before it is fetched; fetch it first "
+            "(snakemake data)"
         )
     found = read_object(path)
     try:
