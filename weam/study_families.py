@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from weam import conclusions, report, study, tasks
+from weam import conclusions, languages, report, study, tasks
 from weam.conclusions import Effect
 from weam.config import Config
 from weam.config_studies import Families
@@ -30,7 +30,6 @@ from weam.study import Runs
 
 HEADER = ["level", "task", "lang", "condition", "languages", "role", "against", "value", "low", "high", "p", "p_holm"]
 HEADER += ["d", "n_seeds", "conclusion"]
-COLUMNS = ["code", "name", "family", "genus", "script"]
 LEAST_FREE = 4
 """Degrees of freedom (three seeds of both conditions) from which on a deviation over seeds is worth printing."""
 SEVERAL, ONE, CONTROL, NONE = "several families", "one family", "control", "not pre-trained"
@@ -55,10 +54,10 @@ def run(args: argparse.Namespace) -> None:
     """Write the three files of the table."""
     config = read_settings(Config, args.config, "--config")
     plan = config.studies.families
-    roles = roles_of(plan, {row["code"]: row["family"] for row in report.read_csv(args.languages, COLUMNS)})
+    roles = roles_of(plan, {code: language.family for code, language in languages.read(args.languages).items()})
     names = {
-        condition: mixture(plan.objective, languages, plan.pairs // len(languages), "steps", plan.steps).name
-        for condition, languages in plan.named.items()
+        condition: mixture(plan.objective, chosen, plan.pairs // len(chosen), "steps", plan.steps).name
+        for condition, chosen in plan.named.items()
     } | {BACKBONE: BACKBONE}
     files = study.by_task(args.scores, args.items)
     if set(files) != set(plan.tasks):
