@@ -366,3 +366,23 @@ def test_programs_that_lost_their_mode_in_an_object_storage(tmp_path: Path) -> N
     for name in ("fast_align", "atools"):
         (copy / name).chmod(0o644)
     assert run(tmp_path, write_text(tmp_path / "text.parquet", PAIRS), folder_of_tools=copy) == 0
+
+
+@pytest.mark.parametrize(
+    ("of_user", "expected"),
+    [
+        ("", "glibc.malloc.hugetlb=1"),
+        ("glibc.malloc.arena_max=1", "glibc.malloc.arena_max=1:glibc.malloc.hugetlb=1"),
+        ("glibc.malloc.hugetlb=0", "glibc.malloc.hugetlb=0"),
+    ],
+)
+def test_programs_ask_for_huge_pages(
+    of_user: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GLIBC_TUNABLES", of_user)
+    fakes = tmp_path / "fakes"
+    fakes.mkdir()
+    program(fakes, "fast_align", 'echo "pages: $GLIBC_TUNABLES" >&2; exit 2\n')
+    program(fakes, "atools", "exit 2\n")
+    assert run(tmp_path, write_text(tmp_path / "text.parquet", PAIRS), folder_of_tools=fakes) == 1
+    assert f"pages: {expected}\n" in capfd.readouterr().err

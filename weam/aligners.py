@@ -16,6 +16,8 @@ from weam.io import no_room
 Outputs = dict[str, Path]
 """Files of Pharaoh links, one line per line of the corpus: forward, reverse, symmetrised."""
 DIRECTIONS = ("forward", "reverse")
+HUGE_PAGES = "glibc.malloc.hugetlb=1"
+"""Tables of word pairs outgrow what the processor knows of small pages; glibc before 2.35 and others ignore it."""
 
 
 def find_aligner(settings: Align, tools: Path, threads: int) -> Callable[[Path, Path], Outputs]:
@@ -124,11 +126,20 @@ def fast_align_options(settings: Align, corpus: Path) -> list[str]:
     return options + [switch for switch, on in switches.items() if on]
 
 
+def _environment() -> dict[str, str]:
+    """Ours with huge pages for the memory of a program, unless a user has decided about them."""
+    set_by_user = os.environ.get("GLIBC_TUNABLES", "")
+    if "glibc.malloc.hugetlb" in set_by_user:
+        return dict(os.environ)
+    return os.environ | {"GLIBC_TUNABLES": ":".join(filter(None, (set_by_user, HUGE_PAGES)))}
+
+
 def call(command: list[str], out: Path, what: str) -> None:
     """Run a program with its output in ``out`` and its messages on our stderr."""
     try:
         with out.open("wb") as stream:
-            status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=stream, check=False).returncode
+            run = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=stream, env=_environment(), check=False)
+            status = run.returncode
     except OSError as error:
         raise UserError(
             f"{command[0]}: cannot be run ({error.strerror}); delete it and run the build_fast_align stage again"
