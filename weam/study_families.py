@@ -81,8 +81,8 @@ def run(args: argparse.Namespace) -> None:
         list(row) for key in draws for row in _rows(key, draws[key], seeded, roles, plan, config.statistics.confidence)
     ]
     sentences = _sentences(rows, roles, 1 - config.statistics.confidence)
-    if len(plan.seeds.pretrain) == 1:
-        sentences.append(conclusions.NOISE)
+    if caution := conclusions.caution(len(plan.seeds.pretrain)):
+        sentences.append(caution)
     rows += [["conclusion", *[""] * (len(HEADER) - 2), sentence] for sentence in sentences]
     text = _markdown(plan, rows, sentences, roles)
     report.write_table(args.out, config, HEADER, rows, text, [*args.scores, *args.items, args.languages, *args.input])

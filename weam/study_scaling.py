@@ -86,8 +86,8 @@ def run(args: argparse.Namespace) -> None:
         _trades(plan, points, confidence, seeds, sentences),
     ):
         rows += [[*cells[:6], metric if cells[0] != "exponent" else "", *cells[7:]] for cells in part]
-    if seeds == 1:
-        sentences.append(conclusions.NOISE)
+    if caution := conclusions.caution(seeds):
+        sentences.append(caution)
     rows += [["conclusion", *[""] * (len(HEADER) - 2), sentence] for sentence in sentences]
     text = _markdown(
         plan, task.title, METRICS.get(metric, metric), rows, sentences, list(groups), study.seeds_note(runs)
