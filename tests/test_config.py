@@ -100,7 +100,7 @@ def changed(key: str, value: Any) -> dict[str, Any]:
         ("finetune.qa.max_length", 600, ["finetune.qa.max_length 600 is more than backbone.max_positions 512"]),
         ("finetune.nli.max_length", 600, ["finetune.nli.max_length 600 is more than backbone.max_positions 512"]),
         ("text.max_pairs", {"dee": 5}, ["text.max_pairs names the unknown language 'dee'", "did you mean 'de'?"]),
-        ("text.segmenter", {"xx": "char"}, ["text.segmenter", "'xx'", "known languages: de, es, zh, ar, sw, en"]),
+        ("text.segmenter", {"xx": "char"}, ["text.segmenter", "'xx'", "known languages: de, es, zh, ar, sw, he, en"]),
         ("data.gold.fr", "mini-gold", ["data.gold names the unknown language 'fr'"]),
         ("tasks.mlqa.source", "mini-xnli", ["'tasks.mlqa.source'", "'mini-xnli'", "'xnli'", "takes mlqa"]),
         ("tasks.xquad", {"source": "mini-mlqa"}, ["'tasks.xquad.source'", "'mini-mlqa'", "takes xquad"]),

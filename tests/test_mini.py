@@ -39,8 +39,8 @@ SETTINGS = Mini(
     test_sentences=20,
     test_mentions=12,
 )
-LANGUAGES = ["en", "ar", "de", "es", "sw", "zh"]
-PAIRS = {"ar": "ar-en", "de": "de-en", "es": "en-es", "sw": "en-sw"}
+LANGUAGES = ["en", "ar", "de", "es", "he", "sw", "zh"]
+PAIRS = {"ar": "ar-en", "de": "de-en", "es": "en-es", "he": "en-he", "sw": "en-sw"}
 FILES = [
     *(f"{pair}.txt.zip" for pair in PAIRS.values()),
     "translation2019zh.zip",
@@ -55,7 +55,7 @@ TASK_FILES = [
     *("COPA.zip", "ud-treebanks-mini.zip"),
     *(f"{split}.{code}.jsonl" for code in LANGUAGES for split in ("val", "test")),
     *(f"{code}.tar.gz" for code in LANGUAGES),
-    *(f"tatoeba.{iso}-eng.{side}" for iso in ("ara", "cmn", "deu", "spa", "swh") for side in (iso, "eng")),
+    *(f"tatoeba.{iso}-eng.{side}" for iso in ("ara", "cmn", "deu", "heb", "spa", "swh") for side in (iso, "eng")),
     *("candidate_set_entities.jsonl", "wikinews_mentions-dev.jsonl", "wikinews_mentions-test.jsonl"),
 ]
 """Files of the other tasks, whose contents test_mini_tasks.py looks at."""
@@ -316,6 +316,7 @@ def test_answers_have_no_article_and_no_blanks_around(folder: Path) -> None:
         "es": {"un", "una", "el", "la", "en", "a"},
         "zh": {"一", "在"},
         "ar": {"في", "إلى", "على"},
+        "he": {"ב", "של", "את"},
         "sw": {"katika", "kwa", "nchini", "mjini"},
     }
     for code in LANGUAGES:
@@ -439,6 +440,8 @@ def test_no_slot_is_left_and_blanks_are_right(folder: Path) -> None:
                 assert not re.search(r"[ A-Za-z.,?!]", line), line
             elif code == "ar":
                 assert not re.search(r"[A-Za-z,?!]", line), line
+            elif code == "he":
+                assert not re.search(r"[A-Za-z!]", line), line
             elif line:
                 assert line.lstrip("¿")[0].isupper(), line
                 assert line[-1] in ".?", line

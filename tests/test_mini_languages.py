@@ -1,4 +1,4 @@
-"""Arabic and Swahili of the mini world: agreement, clitics, noun classes; and new languages leave the others alone."""
+"""Arabic, Hebrew and Swahili of the mini world: agreement, clitics, noun classes; new languages change no other."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from weam.mini.grammar import Fact, Grammar, Statement, check, links
 
 LEXICONS = Path(__file__).parents[1] / "data" / "mini"
 TINY = Mini(pairs=130, documents=40, questions=30, test_questions=12, inferences=24, test_inferences=12, gold_pairs=25)
-NEW = ("ar", "sw")
+NEW = ("ar", "he", "sw")
 OLD = ("de", "en", "es", "zh")
 
 
@@ -109,7 +109,11 @@ def test_everything_can_be_said_in_clean_text(grammars: dict[str, Grammar], code
             for pronoun in (False, True)
         ]
     assert len(texts) > 8_000
-    allowed = {"ar": r"[\u0621-\u064a0-9 .،؟]+[.؟]", "sw": r"[A-Z][A-Za-z0-9 ,.]*[.?]"}[code]
+    allowed = {
+        "ar": r"[\u0621-\u064a0-9 .،؟]+[.؟]",
+        "he": r"[\u05d0-\u05ea0-9 .,?]+[.?]",
+        "sw": r"[A-Z][A-Za-z0-9 ,.]*[.?]",
+    }[code]
     for text in texts:
         assert re.fullmatch(allowed, text), text
         assert not re.search(r"  | $|^ | [.,?،؟]", text), text
@@ -140,7 +144,7 @@ def test_the_answer_is_cut_out_of_its_sentence(grammars: dict[str, Grammar], cod
         assert answer in {f"{noun} {adjective}".strip() for noun in nouns for adjective in adjectives}, passage.text
         assert not passage.text[span[1]].isalpha()
         inside += passage.text[span[0] - 1].isalpha()
-    assert (inside > 0) == (code == "ar")
+    assert (inside > 0) == (code in ("ar", "he"))
 
 
 @pytest.mark.parametrize("code", NEW)
@@ -150,6 +154,7 @@ def test_nearly_all_words_are_linked(grammars: dict[str, Grammar], code: str) ->
     light: dict[str, set[str]] = {
         "en": {"a", "an", "the", "of", "as", "is", "he", "she"},
         "ar": set(),
+        "he": set(),
         "sw": {"wa"},
     }
     for statement in statements(english):
@@ -274,6 +279,37 @@ def joined(grammars: dict[str, Grammar], code: str, statement: Statement) -> lis
     return [(left[i].text, right[j].text) for i, j in links(left, right)]
 
 
+# -- Hebrew ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("relation", "value", "clause", "woman", "man"),
+    [
+        ("birthplace", "rome", 0, "אנה נולדה ברומא.", "פול נולד ברומא."),
+        ("profession", "lawyer", 1, "אנה עורכת דין.", "פול עורך דין."),
+        ("pet", "goat", 0, "לאנה יש עז שחורה.", "לפול יש עז שחורה."),
+        ("purchase", "book", 1, "מה שאנה קנתה אתמול הוא ספר אדום.", "מה שפול קנה אתמול הוא ספר אדום."),
+        ("transport", "train", 1, "אנה לוקחת בדרך כלל את הרכבת לעבודה.", "פול לוקח בדרך כלל את הרכבת לעבודה."),
+    ],
+)
+def test_hebrew_sentences(
+    grammars: dict[str, Grammar], relation: str, value: str, clause: int, woman: str, man: str
+) -> None:
+    adjectives = grammars["he"].world.relations[relation].adjectives
+    adjective = adjectives[0] if adjectives else None
+    assert said(grammars["he"], "Anna", relation, value, clause, adjective=adjective) == woman
+    assert said(grammars["he"], "Paul", relation, value, clause, adjective=adjective) == man
+
+
+def test_hebrew_pronouns(grammars: dict[str, Grammar]) -> None:
+    hebrew = grammars["he"]
+    assert (
+        said(hebrew, "Anna", "pet", "dog", frame="know", adjective="big", pronoun=True)
+        == "כולם יודעים שלה יש כלב גדול."
+    )
+    assert said(hebrew, "Paul", "profession", "cook", 1, pronoun=True) == "הוא טבח."
+
+
 # -- Swahili -----------------------------------------------------------------------------------------------------------
 
 
@@ -347,7 +383,7 @@ def test_swahili_gold_links(grammars: dict[str, Grammar]) -> None:
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("code", "pair"), [("ar", "ar-en"), ("sw", "en-sw")])
+@pytest.mark.parametrize(("code", "pair"), [("ar", "ar-en"), ("he", "en-he"), ("sw", "en-sw")])
 def test_files_of_the_new_languages(tmp_path: Path, code: str, pair: str) -> None:
     for name in (f"{pair}.txt.zip", f"mono.{code}.txt.gz", f"en-{code}.test.tsv"):
         write_file(name, TINY, LEXICONS, tmp_path / name)

@@ -39,7 +39,7 @@ SETTINGS = Mini(
     test_sentences=60,
     test_mentions=30,
 )
-LANGUAGES = ["en", "ar", "de", "es", "sw", "zh"]
+LANGUAGES = ["en", "ar", "de", "es", "he", "sw", "zh"]
 FILES = {
     "xquad": [f"xquad.{code}.json" for code in LANGUAGES],
     "lareqa": [f"{code}.json" for code in LANGUAGES],
@@ -48,7 +48,9 @@ FILES = {
     "xcopa": [f"{split}.{code}.jsonl" for code in LANGUAGES for split in ("val", "test")],
     "conllu": ["ud-treebanks-mini.zip"],
     "wikiann": [f"{code}.tar.gz" for code in LANGUAGES],
-    "tatoeba": [f"tatoeba.{iso}-eng.{side}" for iso in ("ara", "cmn", "deu", "spa", "swh") for side in (iso, "eng")],
+    "tatoeba": [
+        f"tatoeba.{iso}-eng.{side}" for iso in ("ara", "cmn", "deu", "heb", "spa", "swh") for side in (iso, "eng")
+    ],
     "mewsli-x": ["candidate_set_entities.jsonl", "wikinews_mentions-dev.jsonl", "wikinews_mentions-test.jsonl"],
 }
 
@@ -396,6 +398,10 @@ def test_wikiann_marks_the_names_of_the_lexicons_and_nothing_else(
             places += "B-LOC" in sentence.tags
             for word, tag in zip(sentence.words, sentence.tags, strict=True):
                 name = re.sub("'?s$", "", word) if code in ("en", "de") and word not in known["B-PER"] else word
+                if code == "he":  # ש, ו, ב, ל are joined to names
+                    name = next(
+                        (n for names in known.values() for n in names if re.fullmatch("[ושבל]{1,3}" + n, word)), word
+                    )
                 expected = next((entity for entity, names in known.items() if {name, word} & names), "O")
                 assert tag == expected, (word, sentence)
         assert 0.4 < places / len(sentences) < 0.7
@@ -467,8 +473,8 @@ def test_mentions_can_be_resolved_by_what_is_said(
         assert tests[("de",)].queries[1] == Text("de:de-test-0002-1", "Sebastians Geburtsjahr ist 1985.", (0, 9))
         (right,) = tests[("de",)].relevant[1]
         assert pool[right] == (
-            "El año de nacimiento de Sebastian es 1985. El instrumento de Sebastian es el violín. Nació en Sevilla. "
-            "La casa de Sebastian está en Portugal."
+            "שנת הלידה של סבסטיאן היא 1985. כלי הנגינה של סבסטיאן הוא כינור. הוא נולד בסביליה. "
+            "הבית של סבסטיאן נמצא בפורטוגל."
         )
 
 

@@ -145,6 +145,7 @@ def test_a_joint_system_is_one_model_of_all_languages(tree: Path) -> None:
         "en-zh",
         "en-ar",
         "en-sw",
+        "en-he",
     ]
     assert "--objective weam" in command
     assert "--temperature 2.0" in command
@@ -192,7 +193,7 @@ def test_jobs_of_the_mini_world_get_only_the_sizes_that_they_use(tree: Path) -> 
     assert (sizes.pop("mini-tatoeba"), sizes.pop("mini-mewslix")) == ({"test_sentences"}, {"test_mentions"})
     assert sizes.pop("mini-xnli") == {"test_inferences"}
     assert sizes.pop("mini-xnli-mt") == {"inferences"}
-    assert sizes == {f"mini-en-{lang}": {"pairs", "scarce"} for lang in ("de", "es", "zh", "ar", "sw")}
+    assert sizes == {f"mini-en-{lang}": {"pairs", "scarce"} for lang in ("de", "es", "zh", "ar", "sw", "he")}
 
 
 def test_the_data_table_has_each_set_of_training_data_once(tree: Path) -> None:
