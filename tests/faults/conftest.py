@@ -32,6 +32,7 @@ def make(trees: Trees) -> None:
     (tree / "small.yaml").write_text(SMALL)
     (tree / "parts.yaml").write_text(PARTS)
     snakemake(tree, "-j2", *WHOLE)
+    snakemake(tree, "-j2", "studies", *WHOLE)
     parts = copied(tree, trees.in_parts)
     snakemake(parts, "-j2", LINKS, *IN_PARTS)
     for stage in STAGES:

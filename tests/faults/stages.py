@@ -15,7 +15,16 @@ languages: [de]
 backbone: {checkpoint_steps: 5}
 pretrain: {weam: {checkpoint_steps: 3}}
 finetune: {qa: {settings: [zero-shot], checkpoint_steps: 3}}
-tasks: {mlqa: {languages: [de]}, xnli: null, udpos: null, tatoeba: {languages: [de]}}
+tasks: {mlqa: {languages: [de]}, xnli: null, udpos: null, tatoeba: {languages: [de], held_out: [sw]}}
+studies:
+  scaling: {languages: [[de]], pairs: [50, 100], amount: 3, seeds: {pretrain: [1]}, task: mlqa}
+  families:
+    conditions: {indo-european: [de], afro-asiatic: [], mixed: [], control: [], control-afro-asiatic: []}
+    pairs: 100
+    steps: 3
+    seeds: {pretrain: [1]}
+    held_out: [sw]
+    tasks: [tatoeba]
 """
 """The smoke configuration with few jobs, whose trainings write several checkpoints."""
 PARTS = "align: {train_pairs: 200, parts: 2}\n"
@@ -67,6 +76,11 @@ STAGES = [
     Stage("figure_curves", "results/figures/curves.svg"),
     Stage("figure_funnel", "results/figures/funnel.svg"),
     Stage("page", "results/tables/mlqa.html"),
+    Stage("subset", "results/shards/en-de/subset-50/manifest.json"),
+    Stage("study_scaling", "results/tables/scaling.csv"),
+    Stage("study_families", "results/tables/families.csv"),
+    Stage("figure_scaling", "results/figures/scaling.svg"),
+    Stage("figure_families", "results/figures/families.svg"),
 ]
 
 

@@ -45,9 +45,10 @@ TOGETHER = [
     ["pretrain", "alignment_table", "figure_alignment"],
     ["finetune", "word_retrieval", "data_table"],
     ["evaluate", "figure_word_retrieval", "figure_curves", "figure_funnel"],
-    ["significance", "xtreme_r"],
-    ["table", "figure_xtreme_r"],
+    ["significance", "xtreme_r", "subset"],
+    ["table", "figure_xtreme_r", "study_scaling", "study_families"],
     ["page", "figure_scores", "figure_differences", "figure_matrix"],
+    ["figure_scaling", "figure_families"],
 ]
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
