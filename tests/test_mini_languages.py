@@ -1,4 +1,4 @@
-"""Arabic, Hebrew and Swahili of the mini world: agreement, clitics, noun classes; new languages change no other."""
+"""Arabic, Hebrew and Swahili of the mini world: agreement, clitics, noun classes; new ones change no other files."""
 
 from __future__ import annotations
 
@@ -111,13 +111,13 @@ def test_everything_can_be_said_in_clean_text(grammars: dict[str, Grammar], code
     assert len(texts) > 8_000
     allowed = {
         "ar": r"[\u0621-\u064a0-9 .،؟]+[.؟]",
-        "he": r"[\u05d0-\u05ea0-9 .,?]+[.?]",
+        "he": r"[\u05d0-\u05ea0-9' .,?]+[.?]",
         "sw": r"[A-Z][A-Za-z0-9 ,.]*[.?]",
     }[code]
     for text in texts:
         assert re.fullmatch(allowed, text), text
         assert not re.search(r"  | $|^ | [.,?،؟]", text), text
-        assert len(text.split()) > 1 or text[:-1].isalpha() or text[:-1].isdigit(), text
+        assert len(text.split()) > 1 or text[:-1].replace("'", "").isalpha() or text[:-1].isdigit(), text
 
 
 @pytest.mark.parametrize("code", NEW)
@@ -287,7 +287,7 @@ def joined(grammars: dict[str, Grammar], code: str, statement: Statement) -> lis
     [
         ("birthplace", "rome", 0, "אנה נולדה ברומא.", "פול נולד ברומא."),
         ("profession", "lawyer", 1, "אנה עורכת דין.", "פול עורך דין."),
-        ("pet", "goat", 0, "לאנה יש עז שחורה.", "לפול יש עז שחורה."),
+        ("pet", "goat", 0, "יש לאנה עז שחורה.", "יש לפול עז שחורה."),
         ("purchase", "book", 1, "מה שאנה קנתה אתמול הוא ספר אדום.", "מה שפול קנה אתמול הוא ספר אדום."),
         ("transport", "train", 1, "אנה לוקחת בדרך כלל את הרכבת לעבודה.", "פול לוקח בדרך כלל את הרכבת לעבודה."),
     ],
@@ -305,7 +305,7 @@ def test_hebrew_pronouns(grammars: dict[str, Grammar]) -> None:
     hebrew = grammars["he"]
     assert (
         said(hebrew, "Anna", "pet", "dog", frame="know", adjective="big", pronoun=True)
-        == "כולם יודעים שלה יש כלב גדול."
+        == "כולם יודעים שיש לה כלב גדול."
     )
     assert said(hebrew, "Paul", "profession", "cook", 1, pronoun=True) == "הוא טבח."
 

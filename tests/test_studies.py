@@ -298,7 +298,7 @@ def test_noise_of_seeds_alone_is_no_clear_difference(tmp_path: Path) -> None:
         ]
     assert len(undue) == 12 * 4
     assert 0.05 < sum(undue) / len(undue) < 0.35
-    assert sum("up to 18 of 100 differences that do not exist" in text for text in said) == 12
+    assert sum("up to 18 of 100 intervals of 95 % leave out 0" in text for text in said) == 12
 
 
 @pytest.mark.parametrize(

@@ -339,3 +339,7 @@ def test_tatoeba(tmp_path: Path, shared_data: Path, language: str, pairs: int) -
     for row in rows:
         for side in ("source", "target"):
             assert "".join(row[f"{side}_words"]) == row[side].replace(" ", "")
+
+
+def test_geresh_and_gershayim_are_inside_hebrew_words() -> None:
+    assert segmenter("word", "he")("צה״ל, ג׳ינס.") == ["צה״ל", ",", "ג׳ינס", "."]

@@ -43,7 +43,7 @@ def caution(seeds: int) -> str | None:
     if known := [undue for fewest, undue in UNDUE.items() if fewest <= seeds < ENOUGH]:
         return (
             f"{seeds} seeds make intervals too narrow: where trainings differ by chance alone, up to {known[-1]} of "
-            "100 differences that do not exist look like one."
+            "100 intervals of 95 % leave out 0 although there is no difference."
         )
     return None
 

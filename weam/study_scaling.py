@@ -78,6 +78,7 @@ def run(args: argparse.Namespace) -> None:
     points = {key: drawn[AVERAGE][name][:, 0] for key, name in names.items()}
     away = {key: drawn[UNSEEN][name][:, 0] for key, name in names.items()} if unseen else points
     seeds = min(len(pairs) for system, pairs in runs.items() if system != "mbert")
+    trained = min(len({seed for seed, _ in pairs}) for system, pairs in runs.items() if system != "mbert")
     sentences: list[str] = []
     for part in (
         _growth(plan, points, AVERAGE, METRICS.get(metric, metric), confidence, seeds, sentences),
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
         _trades(plan, points, confidence, seeds, sentences),
     ):
         rows += [[*cells[:6], metric if cells[0] != "exponent" else "", *cells[7:]] for cells in part]
-    if caution := conclusions.caution(seeds):
+    if caution := conclusions.caution(trained):
         sentences.append(caution)
     rows += [["conclusion", *[""] * (len(HEADER) - 2), sentence] for sentence in sentences]
     text = _markdown(

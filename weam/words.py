@@ -22,7 +22,9 @@ INVISIBLE = regex.compile(
 JOINERS = regex.compile(r"(?<![\p{L}\p{M}])[\u200c\u200d]+|[\u200c\u200d]+(?![\p{L}\p{M}\u200c\u200d])")
 
 CORE = r"[[\p{L}\p{M}\p{N}\u200c\u200d]--\p{Han}]"
-WORD = regex.compile(rf"(?V1)\p{{Han}}+|{CORE}(?:{CORE}|['’\-‐‑](?={CORE})|(?<=\p{{Nd}})[.,:](?=\p{{Nd}}))*|\S\p{{M}}*")
+WORD = regex.compile(
+    rf"(?V1)\p{{Han}}+|{CORE}(?:{CORE}|['’׳״\-‐‑](?={CORE})|(?<=\p{{Nd}})[.,:](?=\p{{Nd}}))*|\S\p{{M}}*"
+)
 CHARACTER = regex.compile(rf"(?V1)\p{{Han}}|{CORE}+|\S\p{{M}}*")
 
 

@@ -127,6 +127,9 @@ class Grammar:
                 words.append(token)
                 continue
             left, right = last.text.removesuffix(CLITIC), token.text.removeprefix(CLITIC)
+            for following, becomes in self.language.liaison.get(last.text, ()):
+                if following.match(right):
+                    left = becomes.removesuffix(CLITIC)
             before = last.margin[0] if last.value else len(left)
             after = token.margin[1] if token.value else last.margin[1] + len(right)
             value = last.value or token.value
