@@ -61,6 +61,14 @@ def said(
     return grammar.text(grammar.statement(statement))
 
 
+def said_of_both(grammar: Grammar, relation: str, value: str, clause: int) -> tuple[str, str]:
+    """Of a woman and of a man, with the relation's first adjective."""
+    adjectives = grammar.world.relations[relation].adjectives
+    adjective = adjectives[0] if adjectives else None
+    woman, man = (said(grammar, person, relation, value, clause, adjective=adjective) for person in ("Anna", "Paul"))
+    return woman, man
+
+
 def asked(grammar: Grammar, person: str, relation: str, index: int = 0) -> str:
     value = grammar.world.concepts[grammar.world.relations[relation].value][0]
     return grammar.text(grammar.question(Fact(person, relation, value), index))
@@ -194,10 +202,7 @@ def test_nearly_all_words_are_linked(grammars: dict[str, Grammar], code: str) ->
 def test_arabic_verbs_and_professions_agree_with_the_person(
     grammars: dict[str, Grammar], relation: str, value: str, clause: int, woman: str, man: str
 ) -> None:
-    adjectives = grammars["ar"].world.relations[relation].adjectives
-    adjective = adjectives[0] if adjectives else None
-    assert said(grammars["ar"], "Anna", relation, value, clause, adjective=adjective) == woman
-    assert said(grammars["ar"], "Paul", relation, value, clause, adjective=adjective) == man
+    assert said_of_both(grammars["ar"], relation, value, clause) == (woman, man)
 
 
 def test_arabic_questions(grammars: dict[str, Grammar]) -> None:
@@ -286,6 +291,8 @@ def joined(grammars: dict[str, Grammar], code: str, statement: Statement) -> lis
     ("relation", "value", "clause", "woman", "man"),
     [
         ("birthplace", "rome", 0, "אנה נולדה ברומא.", "פול נולד ברומא."),
+        ("birthplace", "vienna", 0, "אנה נולדה בווינה.", "פול נולד בווינה."),
+        ("birthplace", "vienna", 1, "עיר הלידה של אנה היא וינה.", "עיר הלידה של פול היא וינה."),
         ("profession", "lawyer", 1, "אנה עורכת דין.", "פול עורך דין."),
         ("pet", "goat", 0, "יש לאנה עז שחורה.", "יש לפול עז שחורה."),
         ("purchase", "book", 1, "מה שאנה קנתה אתמול הוא ספר אדום.", "מה שפול קנה אתמול הוא ספר אדום."),
@@ -295,10 +302,7 @@ def joined(grammars: dict[str, Grammar], code: str, statement: Statement) -> lis
 def test_hebrew_sentences(
     grammars: dict[str, Grammar], relation: str, value: str, clause: int, woman: str, man: str
 ) -> None:
-    adjectives = grammars["he"].world.relations[relation].adjectives
-    adjective = adjectives[0] if adjectives else None
-    assert said(grammars["he"], "Anna", relation, value, clause, adjective=adjective) == woman
-    assert said(grammars["he"], "Paul", relation, value, clause, adjective=adjective) == man
+    assert said_of_both(grammars["he"], relation, value, clause) == (woman, man)
 
 
 def test_hebrew_pronouns(grammars: dict[str, Grammar]) -> None:

@@ -39,7 +39,9 @@ UNDUE = {2: 31, 3: 18, 5: 12}
 def caution(seeds: int) -> str | None:
     """What few seeds do to intervals; None for many."""
     if seeds == 1:
-        return "There is one seed: intervals leave out the noise of training, and another seed may turn this around."
+        return (
+            "There is one seed of pre-training: intervals leave out its noise, and another seed may turn this around."
+        )
     if known := [undue for fewest, undue in UNDUE.items() if fewest <= seeds < ENOUGH]:
         return (
             f"{seeds} seeds make intervals too narrow: where trainings differ by chance alone, up to {known[-1]} of "
